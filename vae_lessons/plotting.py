@@ -1,0 +1,116 @@
+"""Figures of the course: functions of arrays and axes, never of models. Importing this module sets the style.
+
+`show(figure, alt)` is the only way a figure leaves: it takes a text alternative that says what the picture shows.
+"""
+
+import html
+import io
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["image_grid", "images", "scatter_classes", "show"]
+
+plt.style.use(Path(__file__).with_name("style.mplstyle"))
+MARKERS = "osv^<>DPX*"
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure as a PNG with its text alternative, and close it.
+
+    Args:
+        figure: any matplotlib figure.
+        alt: what the picture shows, for a reader who does not see it: at least a sentence, not its title again.
+    """
+    if len(alt.split()) < 8:
+        raise ValueError(f"alt: expected a sentence that says what the figure shows, got {alt!r}")
+    png = io.BytesIO()
+    figure.savefig(png, format="png", metadata={"Software": None})
+    plt.close(figure)
+    picture = {"image/png": png.getvalue(), "text/plain": "Figure, described below"}
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+    # JupyterLab does not pass the alt text on to the page, so that it also stands below, where all can open it
+    details = f"<details><summary>What this figure shows, in words</summary>{html.escape(alt)}</details>"
+    display({"text/html": details, "text/plain": f"Figure: {alt}"}, raw=True)
+
+
+def images(pictures, *, ax: Axes | None = None, columns: int = 10, vmin: float = 0.0, vmax: float = 1.0) -> Axes:
+    """Draw pictures side by side in rows, read left to right, top to bottom.
+
+    Args:
+        pictures: (N, H * W) with H = W, or (N, H, W); values from vmin (black) to vmax (white).
+        ax: where to draw; a new figure of fitting size if None.
+        columns: pictures in a row.
+
+    Returns:
+        The axes.
+    """
+    sheet = image_grid(pictures, columns)
+    if ax is None:
+        width = min(10.0, 1.0 * columns)
+        _, ax = plt.subplots(figsize=(width, width * sheet.shape[0] / sheet.shape[1]))
+    ax.imshow(sheet, vmin=vmin, vmax=vmax)
+    ax.set_axis_off()
+    return ax
+
+
+def image_grid(pictures, columns: int = 10) -> np.ndarray:
+    """Lay pictures out as one array, two pixels of white (nan) between them.
+
+    Args:
+        pictures: (N, H * W) with H = W, or (N, H, W).
+        columns: pictures in a row; the last row may be filled up with nan.
+
+    Returns:
+        (rows * (H + 2) - 2, columns * (W + 2) - 2)
+
+    Example:
+        >>> image_grid(np.zeros((5, 784)), columns=3).shape
+        (58, 88)
+    """
+    pictures = _as_pictures(pictures)
+    n, height, width = pictures.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    sheet = np.full((rows * columns, height + 2, width + 2), np.nan)
+    sheet[:n, :height, :width] = pictures
+    sheet = sheet.reshape(rows, columns, height + 2, width + 2).swapaxes(1, 2)
+    return sheet.reshape(rows * (height + 2), columns * (width + 2))[:-2, :-2]
+
+
+def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
+    """Scatter points in the plane, each class with a colour, a marker and its name at its median.
+
+    Args:
+        points: (N, 2).
+        labels: (N,) whole numbers from 0 to 9.
+        ax: where to draw.
+        size: of the markers, in points squared.
+
+    Returns:
+        The axes.
+    """
+    points, labels = np.asarray(points), np.asarray(labels)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels):
+        raise ValueError(f"points, labels: expected (N, 2) and (N,), got {points.shape} and {labels.shape}")
+    colours = plt.get_cmap("tab10").colors
+    for label in np.unique(labels):
+        x, y = points[labels == label].T
+        ax.scatter(x, y, s=size, color=colours[label], marker=MARKERS[label], alpha=0.6, linewidths=0)
+        box = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": colours[label], "lw": 1.5}
+        ax.text(np.median(x), np.median(y), str(label), weight="bold", ha="center", va="center", bbox=box)
+    return ax
+
+
+def _as_pictures(pictures):
+    pictures = np.asarray(pictures, dtype=float)
+    side = int(round(pictures.shape[-1] ** 0.5)) if pictures.ndim == 2 else 0
+    if pictures.ndim == 2 and len(pictures) and side * side == pictures.shape[1]:
+        return pictures.reshape(-1, side, side)
+    if pictures.ndim == 3 and len(pictures):
+        return pictures
+    raise ValueError(f"pictures: expected (N, H * W) of square pictures or (N, H, W), got {pictures.shape}")
