@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import torch
 
-from vae_lessons import latents, models
+from vae_lessons import evaluation, latents, models
 from vae_lessons.build import execute, is_current, read_source, write
 
 ROOT = Path(__file__).parents[1]
@@ -86,15 +86,15 @@ def test_a_cell_that_is_not_compared_asserts_nothing(name):
             assert not re.search(r"^\s*assert |\.reveal\(", cell.source, re.M), cell.source
 
 
-def definitions(name, *wanted):
-    """The functions and classes that a lesson defines, run with nothing but the lesson's imports."""
+def definitions(name, *wanted, given=None):
+    """The functions and classes that a lesson defines, run with nothing but the lesson's imports and what is given."""
     tree = ast.parse("\n".join(cell.source for cell in code_cells(name)))
     kept = [
         node
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "name", None) in wanted
     ]
-    namespace = {}
+    namespace = dict(given or {})
     exec(compile(ast.Module(kept, []), f"{name}.ipynb", "exec"), namespace)
     return [namespace[item] for item in wanted]
 
@@ -122,6 +122,28 @@ def test_lesson_01_defines_the_librarys_moves_in_latent_space():
     assert torch.equal(nudge(z, 0.3, seeded()), latents.nudge(z, 0.3, seeded()))
     torch.testing.assert_close(sample_like(z, 9, seeded()), latents.sample_like(z, 9, seeded()))
     torch.testing.assert_close(interpolate(z[0], z[1], 5), latents.interpolate(z[0], z[1], 5))
+
+
+def test_lesson_01_defines_the_librarys_measures():
+    taught = definitions(
+        "01_autoencoder", "hole_ratio", "blind_cost", "nudge", "nudge_test", given={"sizes": (0.0, 0.3), "SEED": 5}
+    )
+    g = seeded()
+    codes, logits = torch.randn(30, 3, generator=g), torch.randn(30, 8, generator=g)
+    x, y = torch.bernoulli(torch.full((30, 8), 0.5), generator=g), torch.arange(30) % 4
+    assert taught[0](codes, codes + 1, logits[:, :3]) == evaluation.hole_ratio(codes, codes + 1, logits[:, :3])
+    assert taught[1](x.double(), logits.double()) == pytest.approx(
+        evaluation.blind_cost(x.double(), logits.double()), abs=1e-12
+    )
+
+    def decode(z):
+        return torch.cat([z, z.square(), z[..., :2]], -1)
+
+    def judge(pictures):
+        return pictures[..., :4]
+
+    expected = evaluation.nudge_test(codes, decode, x, y, judge, sizes=(0.0, 0.3), seed=5)
+    assert (taught[3](codes, decode, x, y, judge) == expected).all()
 
 
 def test_an_edited_source_is_noticed(tmp_path):

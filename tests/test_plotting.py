@@ -47,6 +47,14 @@ def test_a_figure_leaves_with_its_text_alternative(shown):
     assert not plt.fignum_exists(figure.number)
 
 
+def test_rows_can_be_labelled():
+    ax = plotting.images(np.zeros((6, 4)), columns=3, row_labels=["true", "drawn"])
+    assert [text.get_text() for text in ax.texts] == ["true", "drawn"]
+    assert ax.texts[0].get_position()[1] < ax.texts[1].get_position()[1]
+    with pytest.raises(ValueError, match="row_labels: expected 2, one for each row, got 1"):
+        plotting.images(np.zeros((6, 4)), columns=3, row_labels=["true"])
+
+
 @pytest.mark.parametrize("alt", ["", "Loss curve"])
 def test_a_title_is_no_text_alternative(alt):
     with pytest.raises(ValueError, match="alt: expected a sentence"):

@@ -123,7 +123,7 @@ class GaussianVAE(VAE):
     likelihood (Rybkin et al. 2021, equation 5), and a running average of it is kept for evaluation.
     """
 
-    def __init__(self, n_pixels: int = 2304, n_latents: int = 16, hidden: Sequence[int] = (512, 512)):
+    def __init__(self, n_pixels: int = 2304, n_latents: int = 16, hidden: Sequence[int] = (256,)):
         super().__init__(n_pixels, n_latents, hidden)
         self.register_buffer("log_sigma", torch.tensor(0.0))
 

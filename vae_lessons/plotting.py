@@ -5,6 +5,7 @@
 
 import html
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -38,23 +39,28 @@ def show(figure: Figure, alt: str) -> None:
     display({"text/html": details, "text/plain": f"Figure: {alt}"}, raw=True)
 
 
-def images(pictures, *, ax: Axes | None = None, columns: int = 10, vmin: float = 0.0, vmax: float = 1.0) -> Axes:
+def images(pictures, *, ax: Axes | None = None, columns: int = 10, row_labels: Sequence[str] = ()) -> Axes:
     """Draw pictures side by side in rows, read left to right, top to bottom.
 
     Args:
-        pictures: (N, H * W) with H = W, or (N, H, W); values from vmin (black) to vmax (white).
+        pictures: (N, H * W) with H = W, or (N, H, W); values from 0 (black) to 1 (white).
         ax: where to draw; a new figure of fitting size if None.
         columns: pictures in a row.
+        row_labels: written to the left of the rows, one for each row, or none.
 
     Returns:
         The axes.
     """
     sheet = image_grid(pictures, columns)
     if ax is None:
-        width = min(10.0, 1.0 * columns)
-        _, ax = plt.subplots(figsize=(width, width * sheet.shape[0] / sheet.shape[1]))
-    ax.imshow(sheet, vmin=vmin, vmax=vmax)
+        _, ax = plt.subplots(figsize=(columns, columns * sheet.shape[0] / sheet.shape[1]))
+    ax.imshow(sheet, vmin=0, vmax=1)
     ax.set_axis_off()
+    rows = -(-len(pictures) // columns)
+    if row_labels and len(row_labels) != rows:
+        raise ValueError(f"row_labels: expected {rows}, one for each row, got {len(row_labels)}")
+    for row, label in enumerate(row_labels):
+        ax.text(-4, (row + 0.5) * len(sheet) / rows, label, ha="right", va="center")
     return ax
 
 
@@ -108,7 +114,7 @@ def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
 
 def _as_pictures(pictures):
     pictures = np.asarray(pictures, dtype=float)
-    side = int(round(pictures.shape[-1] ** 0.5)) if pictures.ndim == 2 else 0
+    side = round(pictures.shape[-1] ** 0.5) if pictures.ndim == 2 else 0
     if pictures.ndim == 2 and len(pictures) and side * side == pictures.shape[1]:
         return pictures.reshape(-1, side, side)
     if pictures.ndim == 3 and len(pictures):

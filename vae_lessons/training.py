@@ -17,7 +17,7 @@ Terms = Callable[..., dict[str, Tensor]]
 
 @dataclass
 class History:
-    """What `fit` saw: for each epoch the mean of every term, and the seconds that training took so far."""
+    """What `fit` saw: for each epoch the mean of every term, and the seconds spent on training so far."""
 
     train: dict[str, list[float]] = field(default_factory=dict)
     held_out: dict[str, list[float]] = field(default_factory=dict)
@@ -82,12 +82,13 @@ def fit(
     parameters = [p for p in model.parameters() if p.requires_grad]
     # fused: the default Adam slows tenfold once the moments of dead pixels become denormal numbers
     optimizer = torch.optim.Adam(parameters, lr=lr(0.0) if callable(lr) else lr, fused=True)
-    history, start = History(), time.perf_counter()
+    history, seconds = History(), 0.0
     steps = math.ceil(len(data[0]) / batch_size)
     bar = tqdm(total=epochs * steps, disable=not progress, file=sys.stdout, mininterval=0.5, unit="step")
     with torch.random.fork_rng(), bar:
         torch.manual_seed(seed)
         for epoch in range(epochs):
+            start = time.perf_counter()
             model.train()
             totals: dict[str, Tensor] = {}
             for step, batch in enumerate(_batches(data, batch_size, device, shuffle=True)):
@@ -102,7 +103,8 @@ def fit(
                 bar.update()
             model.eval()
             _append(history.train, totals, len(data[0]))
-            history.seconds.append(time.perf_counter() - start)
+            seconds += time.perf_counter() - start
+            history.seconds.append(seconds)
             if held_out:
                 for name, value in mean_terms(terms, *held_out, seed=seed, device=device).items():
                     history.held_out.setdefault(name, []).append(value)

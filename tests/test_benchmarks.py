@@ -1,0 +1,56 @@
+"""The contenders train the same network on the same bound; how fast is not a test's business."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import contenders
+import run
+
+from vae_lessons.models import VAE
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    g = torch.Generator().manual_seed(0)
+    prototypes = torch.rand(4, 784, generator=g)
+    x = prototypes[torch.arange(1024) % 4] * torch.rand(1024, 1, generator=g)
+    return x, x[:128]
+
+
+@pytest.mark.parametrize("name", ["course", "copied", "pythae"])
+def test_a_contender_learns_and_reports_every_epoch(name, pictures):
+    if name == "pythae":
+        pytest.importorskip("pythae")
+    (first, before), (second, after) = getattr(contenders, name)(*pictures, epochs=2)
+    assert 0 < first < second
+    assert after > before + 5
+
+
+def test_the_elbo_that_is_compared_is_the_models_own(pictures):
+    torch.manual_seed(0)
+    vae, x = VAE(), pictures[1].repeat(50, 1)
+    with torch.no_grad():
+        own = vae.elbo(x).elbo
+    compared = contenders.held_out_elbo(vae.q_z_given_x, vae.decoder, x)
+    assert compared == pytest.approx(own.mean().item(), abs=5 * (2 * own.var() / len(x)).sqrt().item())
+
+
+def test_seconds_to_the_target_count_up_to_the_epoch_that_reaches_it():
+    result = {"seconds": [2.0, 3.0, 4.0], "elbo": [-300.0, -250.0, -240.0]}
+    assert run.to_target(result, -250.0) == 5.0
+    assert run.to_target(result, -230.0) is None
+
+
+def test_the_table_compares_with_the_floor_and_the_copied_loop():
+    results = {
+        "floor": {"seconds": [1.0], "peak_gib": 1.0},
+        "course": {"seconds": [2.0, 2.0], "elbo": [-260.0, -250.0], "peak_gib": 1.0},
+        "copied": {"seconds": [8.0], "elbo": [-255.0], "peak_gib": 1.0},
+    }
+    text = run.table(results, {"torch": 1.0})
+    assert "| `training.fit`, batch 128, learning rate 1e-3 | 2.00 | 50% | 1.00 | -250.00 (2) | 4.0 |" in text

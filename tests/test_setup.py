@@ -1,0 +1,467 @@
+"""Versions are in step, and `course.py` copes with machines and folders that are not as they should be."""
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+PINS = dict(
+    line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] not in ("#", "")
+)
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def load(path: Path):
+    """A module from its file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def course(tmp_path):
+    """`course.py` in a folder of its own."""
+    folder = tmp_path / "the course"
+    (folder / "notebooks").mkdir(parents=True)
+    for name in ("course.py", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    return load(folder / "course.py")
+
+
+@pytest.fixture
+def venv(course):
+    """The same with a virtual environment that works and was set up."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", course.VENV], check=True)
+    course.record(course.wanted("test"))
+    return Path(course.VENV)
+
+
+@pytest.fixture
+def steps(course, monkeypatch):
+    """Replaces pip by nothing, and lists the steps of the installation that were run."""
+    done = []
+
+    def run_logged(command, what):
+        done.append(what)
+        if "venv" in command:
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", course.VENV], check=True)
+
+    monkeypatch.setattr(course, "run_logged", run_logged)
+    return done
+
+
+# Versions
+
+
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["bench"]])
+def test_every_dependency_is_pinned_within_its_range(line):
+    requirement = Requirement(line)
+    pins = {canonicalize_name(name): version for name, version in PINS.items()}
+    assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_pins_are_names_and_versions_only():
+    bad = {
+        name: version for name, version in PINS.items() if not re.fullmatch(r"[\w.-]+==[\w.]+", f"{name}=={version}")
+    }
+    assert not bad
+
+
+def test_one_version_of_torch():
+    found = {
+        version
+        for path in tracked_files()
+        if path.suffix in (".txt", ".toml", ".yml", ".md", ".py")
+        for version in re.findall(r"\btorch==([\d.]*\d)", text_of(path))
+    }
+    assert found <= {PINS["torch"]}
+
+
+def test_conda_environment_is_in_step():
+    pip = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+    assert CONDA["name"] == PROJECT["name"]
+    assert pip == ["-c constraints.txt", "-e .[test]"]
+
+
+def test_same_python_everywhere():
+    conda = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python=")).removeprefix("python=")
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    uses = [step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    oldest = ".".join(map(str, load(ROOT / "course.py").OLDEST_PYTHON))
+    assert uses == [conda]
+    assert f"{conda}.0" in SpecifierSet(PROJECT["requires-python"])
+    assert PROJECT["requires-python"] == f">={oldest}"
+
+
+def test_ci_runs_what_the_readme_says():
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+
+
+# No addresses of package indexes, no paths of one machine
+
+
+def tracked_files() -> list[Path]:
+    """The files under version control."""
+    try:
+        listing = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, stderr=subprocess.DEVNULL, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listing.split("\0") if (ROOT / name).is_file()]
+
+
+def text_of(path: Path) -> str:
+    """The file's text; empty where it is not text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+HOSTS = "py" r"pi\.org|python" r"hosted\.org|download\.py" r"torch\.org|ana" r"conda\.org|npm" r"js\.(?:org|com)"
+PATHS = (
+    r"(?<![\w.}+/])/"
+    r"(?:home/\w|Users/\w|root/|work/(?:main|shared)|tmp/(?:ipykernel|pytest-))|\b[A-Z]:\\+Users"
+)
+
+
+@pytest.mark.parametrize("pattern", [HOSTS, PATHS], ids=["hosts", "paths"])
+def test_no_addresses_of_one_machine(pattern):
+    found = {
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked_files()
+        if (match := re.search(pattern, text_of(path)))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (HOSTS, "https://py" + "pi.org/simple"),
+        (HOSTS, "https://download.py" + "torch.org/whl"),
+        (PATHS, "File /" + "home/ann/vae.py"),
+        (PATHS, '"/' + 'tmp/ipykernel_123/1.py"'),
+        (PATHS, "C:\\" + "Users"),
+    ],
+)
+def test_the_patterns_find_them(pattern, text):
+    assert re.search(pattern, text)
+
+
+# An unsuitable Python
+
+
+def test_old_pythons_can_read_course_py():
+    tree = ast.parse((ROOT / "course.py").read_text(), feature_version=(3, 6))
+    newer = (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr, ast.Starred, ast.AsyncFunctionDef)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, newer)]
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 8, 10), (3, 10, 13)])
+def test_old_python_gets_one_line(course, monkeypatch, version):
+    monkeypatch.setattr(course.sys, "version_info", version)
+    with pytest.raises(SystemExit) as stopped:
+        course.main(["test"])
+    message = str(stopped.value)
+    assert message.startswith(f"course.py: Python 3.11 or newer is needed; this is {version[0]}.{version[1]} (")
+    assert "course.py test`" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("version", [(3, 11, 0), (3, 13, 1), (4, 0, 0)])
+def test_newer_pythons_are_welcome(course, version):
+    course.require_python(version, "python", [])
+
+
+def test_make_without_python_says_so(tmp_path):
+    make = shutil.which("make")
+    if not make:
+        pytest.skip("make is not installed")
+    done = subprocess.run([make, "lab"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode
+    assert "Python was not found. Install Python 3.11" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_venv_module_gives_one_line(course, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit, match=r"cannot make virtual environments.*apt install python3"):
+        course.main(["setup"])
+    assert not os.path.exists(course.VENV)
+
+
+# A .venv that is not as it should be
+
+
+def test_whole_venv_has_no_fault(course, venv):
+    assert course.fault() is None
+
+
+def break_python(course):
+    os.remove(course.PYTHON)
+
+
+def dangle_python(course):
+    os.remove(course.PYTHON)
+    os.symlink(os.path.join(course.ROOT, "no such python"), course.PYTHON)
+
+
+def make_for_another_python(course):
+    Path(course.VENV, "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.8.18\n")
+
+
+def leave_unfinished(course):
+    course.record({"finished": False})
+
+
+def move(course):
+    course.record({**course.wanted("test"), "folder": "elsewhere"})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (break_python, "does not run"),
+        (dangle_python, "does not run"),
+        (make_for_another_python, "made for 3.8"),
+        (leave_unfinished, "did not finish"),
+        (move, "another folder, elsewhere"),
+    ],
+)
+def test_broken_venv_is_rebuilt(course, venv, steps, capsys, damage, reason):
+    (venv / "stale").touch()
+    damage(course)
+    assert course.main(["setup"]) == 0
+    assert re.search(f"Rebuilding .venv: .*{reason}", capsys.readouterr().out)
+    assert steps == ["Creating .venv", "Installing"]
+    assert course.fault() is None
+    assert not (venv / "stale").exists()
+
+
+@pytest.mark.parametrize("command", ["setup", "clean"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_no_venv_is_left_alone(course, command, kind):
+    mine = Path(course.VENV)
+    if kind == "folder":
+        mine.mkdir()
+        mine = mine / "notes.txt"
+    mine.write_text("mine")
+    with pytest.raises(SystemExit, match="no virtual environment, so it is left alone"):
+        course.main([command])
+    assert mine.read_text() == "mine"
+
+
+# Installing
+
+
+def test_second_time_nothing_is_done(course, steps):
+    course.main(["setup"])
+    assert steps == ["Creating .venv", "Installing"]
+    course.main(["setup"])
+    assert len(steps) == 2
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_changed_versions_are_installed(course, venv, steps, name):
+    with open(Path(course.ROOT) / name, "a") as file:
+        file.write("# changed\n")
+    course.main(["setup"])
+    assert steps == ["Installing"]
+
+
+def test_bench_extra_stays(course, venv, steps):
+    course.main(["setup", "--bench"])
+    course.main(["setup"])
+    assert steps == ["Installing"]
+    assert course.recorded()["extras"] == "test,bench"
+
+
+def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
+    def interrupted(command, what):
+        raise KeyboardInterrupt
+
+    course.record({"finished": True})  # out of date
+    monkeypatch.setattr(course, "run_logged", interrupted)
+    assert course.main(["setup"]) == 130
+    assert course.fault() == "its last installation did not finish"
+
+
+@pytest.mark.parametrize(
+    ("pip_says", "advice"),
+    [
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            "Free some disk",
+        ),
+        ("ERROR: [Errno 13] Permission denied: 'x'", "own .venv"),
+        ("WARNING: Retrying after connection broken by 'NewConnectionError'", "network connection"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "Use Python 3.11"),
+        ("Something nobody has seen", "Look into the log"),
+    ],
+)
+def test_failing_pip_gives_advice(course, venv, capsys, pip_says, advice):
+    program = f"import sys; print({pip_says!r}); sys.exit(1)"
+    with pytest.raises(SystemExit, match=f"Installing failed. .*{advice}.*course-setup.log") as stopped:
+        course.run_logged([sys.executable, "-c", program], "Installing")
+    assert "\n" not in str(stopped.value)
+    assert pip_says in capsys.readouterr().err
+
+
+def test_failing_update_keeps_what_worked(course, venv, monkeypatch):
+    def failing(command, what):
+        course.stop("failed")
+
+    course.record({"finished": True})  # out of date
+    monkeypatch.setattr(course, "run_logged", failing)
+    with pytest.raises(SystemExit):
+        course.main(["setup"])
+    assert course.fault() is None
+
+
+def test_real_setup_without_any_index(course):
+    environment = {
+        **os.environ,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "",
+        "PIP_CONFIG_FILE": os.devnull,
+        "CI": "1",
+    }
+    command = [sys.executable, "course.py", "setup"]
+    done = subprocess.run(command, cwd=course.ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Creating .venv" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("course.py: Installing failed. Use Python 3.11")
+    assert os.path.exists(course.LOG)
+
+
+def test_unwritable_folder_gives_one_line(course, monkeypatch):
+    monkeypatch.setattr(course.os, "access", lambda path, mode: False)
+    with pytest.raises(SystemExit, match="cannot be written to"):
+        course.main(["setup"])
+
+
+def test_full_disk_gives_one_line(course, monkeypatch):
+    monkeypatch.setattr(course, "GIGABYTES_NEEDED", 1e9)
+    with pytest.raises(SystemExit, match=r"Free some space"):
+        course.main(["setup"])
+    assert not os.path.exists(course.VENV)
+
+
+# The commands
+
+
+@pytest.fixture
+def ran(course, venv, monkeypatch):
+    """Lists the commands that would have been run, each with its environment."""
+    calls = []
+    monkeypatch.setattr(course, "run", lambda command, env: calls.append((command, env)) or 0)
+    return calls
+
+
+def test_lab_opens_the_first_notebook(course, ran, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    Path(course.ROOT, course.FIRST_NOTEBOOK).touch()
+    assert course.main(["lab", "--", "--no-browser", "--port", "8899"]) == 0
+    [(command, environment)] = ran
+    assert command[0] == course.PYTHON
+    assert command[-3:] == ["--no-browser", "--port", "8899"]
+    assert f"--LabApp.default_url=/lab/tree/{course.FIRST_NOTEBOOK}" in command
+    assert not re.search("token|password", " ".join(command))
+    assert environment["JUPYTER_PREFER_ENV_PATH"] == "1"
+    assert environment["PATH"].startswith(os.path.dirname(course.PYTHON) + os.pathsep)
+    assert "PYTHONPATH" not in environment
+
+
+def test_lab_without_its_notebook_says_so(course, ran):
+    with pytest.raises(SystemExit, match=r"00_start_here.ipynb is missing. `git restore"):
+        course.main(["lab"])
+    assert not ran
+
+
+def test_test_runs_everything_and_tells_the_worst(course, venv, monkeypatch, capsys):
+    codes, calls = iter([0, 1, 0]), []
+    monkeypatch.setattr(course, "run", lambda command, env: calls.append(command[2:]) or next(codes))
+    (Path(course.ROOT) / "tests").mkdir()
+    assert course.main(["test", "--", "-k", "kl"]) == 1
+    assert [call[0] for call in calls] == ["pytest", "ruff", "ruff"]
+    assert {"--nbval", "tests", "notebooks"} < set(calls[0])
+    assert calls[0][-2:] == ["-k", "kl"]
+    assert capsys.readouterr().out.endswith("tests and notebooks: passed; style: failed; layout: passed\n")
+
+
+def test_clean_removes_caches_and_nothing_else(course, venv):
+    root = Path(course.ROOT)
+    kept = ["notebooks/mine.ipynb", "notebooks/.ipynb_checkpoints/mine.ipynb", "work/answer.ipynb"]
+    lost = [".pytest_cache/x", "tests/__pycache__/x.pyc", ".ruff_cache/x"]
+    for name in kept + lost:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    assert course.main(["clean"]) == 0
+    assert all((root / name).exists() for name in kept)
+    assert not any((root / name).parent.exists() for name in lost)
+    assert not venv.exists()
+
+
+def test_nbval_compares_outputs_in_this_environment(tmp_path):
+    v4 = nbformat.v4
+    same, other, ignored, mine = (
+        v4.new_code_cell(source, execution_count=1, outputs=[v4.new_output("stream", text=text)])
+        for source, text in [
+            ("print(1)", "1\n"),
+            ("print(2)", "3\n"),
+            ("import os; print(os.getpid())", "0\n"),
+            ("import sys; print(sys.prefix)", sys.prefix + "\n"),
+        ]
+    )
+    ignored.metadata["tags"] = ["nbval-ignore-output"]
+    nbformat.write(v4.new_notebook(cells=[same, other, ignored, mine]), tmp_path / "a.ipynb")
+    kernel = tmp_path / "data" / "kernels" / "python3"  # a kernel of the same name, of some other Python
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["other"], "display_name": "", "language": "python"}))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "-p",
+        "no:cacheprovider",
+        "a.ipynb",
+    ]
+    environment = {**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_PLATFORM_DIRS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "1 failed, 3 passed" in done.stdout
+
+
+def test_processor_settings_are_counted(monkeypatch, capsys):
+    cpus = load(ROOT / "tests" / "cpus.py")
+    monkeypatch.setattr(cpus.torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(cpus, "compare", lambda variables, arguments: (7, int("ATEN_CPU_CAPABILITY" in variables)))
+    assert cpus.main([]) == 1
+    table = capsys.readouterr().out
+    assert re.search(r"one thread +7 +0\n", table)
+    assert re.search(r"AVX2 +7 +1\n", table)
+    assert re.search(r"AVX-512 +this processor \(AVX2\) does not", table)
+    monkeypatch.setattr(cpus, "compare", lambda variables, arguments: (7, 0))
+    assert cpus.main([]) == 0
