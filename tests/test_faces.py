@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from sklearn.linear_model import Ridge
-from torch import nn
 
 from vae_lessons import faces
 from vae_lessons.faces import FACTORS, draw_factors, render
+from vae_lessons.models import GaussianVAE
+from vae_lessons.training import fit, one_cycle
 
 CONTINUOUS = [name for name, factor in FACTORS.items() if factor.kind == "continuous"]
 SHADES = ["skin", "hair", "background"]
@@ -26,7 +27,7 @@ def one_person(**changes):
     return {name: torch.tensor([float(changes.get(name, 0))]) for name in FACTORS}
 
 
-def changed_pixels(name, by=0.1, **others):
+def changed_pixels(name, by=0.2, **others):
     """How many pixels of a 48×48 face change by more than `by` from one end of the factor to the other."""
     low, high = (render(one_person(**others, **{name: end})) for end in FACTORS[name][:2])
     return int(((high - low).abs() > by).sum())
@@ -63,17 +64,21 @@ def test_no_people_no_pictures():
     assert render(people(0)).shape == (0, 48 * 48)
 
 
-@pytest.mark.parametrize("size", [17, 48])
-def test_the_number_of_threads_does_not_change_a_bit(size):
+@pytest.fixture
+def threads():
+    """`torch.set_num_threads`, undone after the test."""
     before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = render(people(600), size)
-        torch.set_num_threads(2)
-        together = render(people(600), size)
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(alone, together)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("size", [17, 48])
+def test_the_number_of_threads_does_not_change_a_bit(size, threads):
+    crowd = people(600)
+    threads(1)
+    alone = render(crowd, size)
+    threads(2)
+    assert torch.equal(render(crowd, size), alone)
 
 
 @pytest.mark.parametrize("size", [17, 48])
@@ -113,6 +118,12 @@ def test_a_large_picture_averaged_down_is_the_small_one():
     assert gap.flatten().quantile(0.99) < 0.2  # the rest are glints and corners smaller than a pixel
 
 
+@pytest.mark.parametrize("size", [48, 96, 192])
+def test_edges_are_soft_and_equally_sharp_in_pixels_at_every_size(size):
+    steps = render(one_person(), size).view(size, size).diff(dim=1).abs()
+    assert 0.5 < steps.max() < 0.75  # from pupil to white, in grey levels per pixel
+
+
 def test_factors_are_uniform_and_glasses_a_fair_coin():
     n = 20_000
     drawn = people(n)
@@ -142,13 +153,13 @@ def test_every_combination_of_dark_and_light_is_drawn():
 
 @pytest.mark.parametrize("name", FACTORS)
 def test_every_factor_changes_many_pixels(name):
-    assert changed_pixels(name) >= 85
+    assert changed_pixels(name) >= 70
 
 
 @pytest.mark.parametrize("shades", EXTREMES, ids=str)
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_factor_shows_on_the_darkest_and_the_lightest(name, shades):
-    assert changed_pixels(name, **dict(zip(SHADES, shades, strict=True))) >= 80
+    assert changed_pixels(name, **dict(zip(SHADES, shades, strict=True))) >= 55
 
 
 @pytest.mark.parametrize("hair", [-1, -0.5, 0, 0.5, 1])
@@ -167,35 +178,15 @@ def test_a_linear_probe_reads_every_factor():
 
 
 def test_a_vae_keeps_every_factor():
-    n, latents = 10_000, 16
+    n = 6000
     crowd = people(n + 1000)
     x, y = render(crowd), as_matrix(crowd)
-    train, held_out = x[:n], x[n:]
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        encoder = nn.Sequential(
-            *(nn.Linear(48 * 48, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU()), nn.Linear(512, 2 * latents)
-        )
-        decoder = nn.Sequential(
-            *(nn.Linear(latents, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU()),
-            *(nn.Linear(512, 48 * 48), nn.Sigmoid()),
-        )
-        optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3, fused=True)
-        for _ in range(24):
-            for batch in torch.randperm(n).split(128):
-                mu, log_var = encoder(train[batch]).chunk(2, 1)
-                z = mu + torch.exp(log_var / 2) * torch.randn_like(mu)
-                sigma2 = (decoder(z) - train[batch]).square().mean()  # the σ² with the highest likelihood
-                reconstruction = -48 * 48 / 2 * (torch.log(2 * math.pi * sigma2) + 1)
-                kl = 0.5 * (mu.square() + log_var.exp() - log_var - 1).sum(1).mean()
-                optimizer.zero_grad()
-                (kl - reconstruction).backward()
-                optimizer.step()
-
+    torch.manual_seed(0)
+    vae = GaussianVAE(n_pixels=2304, n_latents=10, hidden=(256,))
+    fit(vae, lambda x: {"loss": -vae.elbo(x).elbo.mean()}, x[:n], epochs=20, lr=one_cycle(4e-3), progress=False)
     with torch.no_grad():
-        reconstructed = decoder(encoder(held_out)[:, :latents])
-    scores = readings(linear_probe(train, y[:n])(reconstructed), y[n:])
+        reconstructed = vae.p_x_given_z(vae.q_z_given_x(x[n:])[0]).mean  # of the mean latent
+    scores = readings(linear_probe(x[:n], y[:n])(reconstructed), y[n:])
     assert scores.pop("glasses") >= 0.95
     assert min(scores.values()) >= 0.7, scores
 

@@ -108,3 +108,8 @@ def test_without_hidden_layers_the_autoencoder_is_linear():
 def test_wrong_sizes_are_named(sizes):
     with pytest.raises(ValueError, match="sizes: expected"):
         mlp(*sizes)
+
+
+def test_the_fast_log_likelihood_is_that_of_the_distribution(x):
+    vae, z = small(VAE, n_latents=2), torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(vae.log_p_x_given_z(x, z), vae.p_x_given_z(z).log_prob(x))

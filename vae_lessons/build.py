@@ -63,6 +63,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeo
         notebook,
         timeout=cell_timeout,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
         coalesce_streams=True,
         record_timing=False,

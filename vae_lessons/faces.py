@@ -149,8 +149,8 @@ def _paint_faces(image: Tensor, f: dict[str, Tensor]) -> None:
 
 
 # How far inside a shape with half-axes a and b the point (x, y) lies: negative outside, about the distance to the
-# edge when near it. Only operations that round alike in vector and in scalar code are used (no general power, no
-# fused lerp): with others, the pixels would depend on how the work is split between threads.
+# edge when near it. Squares of squares, because a general power rounds differently in vector and in scalar code,
+# and then a face's pixels would depend on how the work is split.
 
 
 def _ellipse(x: Tensor, y: Tensor, a: Tensor | float, b: float) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
-from vae_lessons.distributions import kl_to_standard_normal, sample_normal
+from vae_lessons.distributions import kl_to_standard_normal, log_bernoulli, sample_normal
 
 __all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "mlp"]
 
@@ -95,7 +95,7 @@ class VAE(nn.Module):
 
     def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x|z), (B,), in nats, of pictures (B, D) given z (B, d)."""
-        return self.p_x_given_z(z).log_prob(x)
+        return log_bernoulli(x, self.decoder(z))
 
     def elbo(self, x: Tensor) -> Elbo:
         """One-sample estimate of the evidence lower bound on log p(x), for each picture.
@@ -132,7 +132,7 @@ class GaussianVAE(VAE):
 
     def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
         if not self.training:
-            return super().log_p_x_given_z(x, z)
+            return self.p_x_given_z(z).log_prob(x)
         mean = torch.sigmoid(self.decoder(z))
         # at its optimum the likelihood does not change with sigma, so no gradient needs to pass through it
         log_sigma = 0.5 * (x - mean).detach().pow(2).mean().log()
