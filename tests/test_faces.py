@@ -113,7 +113,7 @@ def test_a_mirrored_face_is_the_face_shifted_the_other_way():
 def test_a_large_picture_averaged_down_is_the_small_one():
     crowd = people(100)
     large = render(crowd, 96).view(-1, 1, 96, 96)
-    gap = (nn.functional.avg_pool2d(large, 2).flatten(1) - render(crowd, 48)).abs()
+    gap = (torch.nn.functional.avg_pool2d(large, 2).flatten(1) - render(crowd, 48)).abs()
     assert gap.mean() < 0.02  # grey levels run from 0 to 1; pictures half a pixel apart would give 0.04
     assert gap.flatten().quantile(0.99) < 0.2  # the rest are glints and corners smaller than a pixel
 
