@@ -48,9 +48,14 @@ def test_seconds_to_the_target_count_up_to_the_epoch_that_reaches_it():
 
 def test_the_table_compares_with_the_floor_and_the_copied_loop():
     results = {
-        "floor": {"seconds": [1.0], "peak_gib": 1.0},
-        "course": {"seconds": [2.0, 2.0], "elbo": [-260.0, -250.0], "peak_gib": 1.0},
+        "course": {
+            "seconds": [2.0, 4.0, 2.0],
+            "elbo": [-260.0, -250.0, -240.0],
+            "peak_gib": 1.0,
+            "floor": [1.0, 3.0, 1.0],
+        },
         "copied": {"seconds": [8.0], "elbo": [-255.0], "peak_gib": 1.0},
     }
     text = run.table(results, {"torch": 1.0})
-    assert "| `training.fit`, batch 128, learning rate 1e-3 | 2.00 | 50% | 1.00 | -250.00 (2) | 4.0 |" in text
+    assert "| `training.fit`, batch 128, learning rate 1e-3 | 2.00 | 50% | 1.00 | -240.00 (3) | 6.0 |" in text
+    assert "| the loop most people copy | 8.00 | 12% | 1.00 | -255.00 (1) | 8.0 |" in text

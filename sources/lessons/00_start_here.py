@@ -196,7 +196,7 @@ print("Samples that are fitted to them have the real faces' average grey within 
 # Take two held-out faces and walk in a straight line from the latents of one to those of the other. Below it, for comparison, a plain cross-fade of the two pictures.
 
 # %%
-a, b = 4, 5  # a frown with glasses, a smile without: try others
+a, b = factors_held["smile"].argmin(), factors_held["smile"].argmax()  # the deepest frown, the broadest smile
 walk = draw(interpolate(encode(x_held[a]), encode(x_held[b]), 7))
 fade = interpolate(x_held[a], x_held[b], 7)
 figure, ax = plt.subplots(figsize=(9, 2.8))
