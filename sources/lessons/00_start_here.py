@@ -193,7 +193,7 @@ print("Samples that are fitted to them have the real faces' average grey within 
 #
 # ## Second picture: a path
 #
-# Take two held-out faces and walk in a straight line from the latents of one to those of the other. Below it, for comparison, a plain cross-fade of the two pictures.
+# Take the held-out faces with the deepest frown and the broadest smile, and walk in a straight line from the latents of one to those of the other. Below that, for comparison, a plain cross-fade of the two pictures.
 
 # %%
 a, b = factors_held["smile"].argmin(), factors_held["smile"].argmax()  # the deepest frown, the broadest smile
@@ -203,13 +203,13 @@ figure, ax = plt.subplots(figsize=(9, 2.8))
 plotting.images(torch.cat([walk, fade]), ax=ax, columns=7, row_labels=["latents", "pixels"])
 plotting.show(
     figure,
-    "Two rows from a frowning face with glasses to a smiling one without. Upper row, through the latents: one head, whose mouth "
-    "bends from frown to smile while the glasses fade. Lower row, cross-fade: in the middle two outlines, two hairlines and two mouths.",
+    "Two rows from a deep frown to a broad smile. Upper row, through the latents: one head whose mouth bends from frown to "
+    "smile. Lower row, cross-fade: in the middle a lighter and a darker head show at once, with two outlines and two mouths.",
 )
 
 # %% [markdown]
-# Look at outlines and mouths. Above, one head with one mouth. Below, the middle steps have two of each. The glasses fade in both rows: latents do not make
-# half a pair of glasses impossible. Lesson 08 measures smoothness; lesson 09 asks which way to walk.
+# Look at outlines and mouths. Above, one head with one mouth that bends. Below, the middle steps have two of each.
+# Lesson 08 measures smoothness; lesson 09 asks which way to walk.
 #
 # ## Third picture: put glasses on a face
 #
