@@ -43,7 +43,8 @@ def compare(variables: dict[str, str], arguments: list[str]) -> tuple[int, int]:
     folders = [name for name in ("notebooks", "solutions") if (ROOT / name).is_dir()]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+        workers = "1" if variables.get("OMP_NUM_THREADS") == "2" else "2"  # more threads than cores crawl
+        command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"]
         command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", f"--junitxml={report}"]
         command += [*folders, *arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "JUPYTER_PLATFORM_DIRS": "1"} | variables
