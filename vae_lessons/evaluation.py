@@ -105,7 +105,7 @@ class LinearProbe:
     """
 
     def __init__(self, x: Tensor, factors: dict[str, Tensor], ridge: float = 10.0):
-        from sklearn.linear_model import Ridge  # imported here because it takes as long as torch
+        from sklearn.linear_model import Ridge  # imported here: it is slow to import, and only probes need it
 
         self.names = list(factors)
         self._ridge = Ridge(ridge).fit(x.numpy(), torch.stack(list(factors.values()), 1).numpy())
