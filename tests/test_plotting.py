@@ -1,3 +1,4 @@
+import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -99,3 +100,42 @@ def test_a_prediction_needs_choices_and_answers_with_one_of_them():
         widgets.Prediction("Which way?", ["up", "up"])
     with pytest.raises(ValueError, match="measured: expected one of"):
         widgets.Prediction("Which way?", ["up", "down"]).reveal("sideways")
+
+
+def slope_figure(figure, slope):
+    figure.subplots().plot([0, 1], [0, slope])
+    return f"A line of slope {slope}."
+
+
+def explored(monkeypatch, **changed):
+    boxes, vbox = [], ipw.VBox
+    monkeypatch.setattr(ipw, "VBox", lambda children: boxes.append(vbox(children)) or boxes[-1])
+    slider = ipw.IntSlider(description="slope", min=0, max=3)
+    options = {"stills": [{"slope": 0}, {"slope": 3}], "alt": ALT, "slope": slider} | changed
+    widgets.explore(slope_figure, **options)
+    return boxes[0].children
+
+
+def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
+    slider, picture, words = explored(monkeypatch)
+    first = picture.value
+    assert first.startswith(b"\x89PNG")
+    assert "A line of slope 0." in words.value
+    slider.value = 2
+    assert picture.value != first
+    assert "A line of slope 2." in words.value
+    slider.value = 0
+    assert picture.value == first
+
+
+def test_a_reader_without_a_kernel_sees_stills(shown, monkeypatch):
+    explored(monkeypatch)
+    (widget, _), (stills, options), _ = shown
+    assert "sliders for slope" in widget["text/plain"]
+    assert stills["image/png"].startswith(b"\x89PNG")
+    assert options["metadata"]["image/png"]["alt"] == ALT
+
+
+def test_stills_name_every_slider(shown, monkeypatch):
+    with pytest.raises(ValueError, match=r"stills: expected a value for each of \['slope'\], got \['tilt'\]"):
+        explored(monkeypatch, stills=[{"tilt": 1}])
