@@ -3,8 +3,20 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Independent, Normal, kl_divergence
 
-from vae_lessons.evaluation import LinearProbe, blind_cost, hole_ratio, nudge_test
+from vae_lessons.evaluation import (
+    LinearProbe,
+    active_units,
+    blind_cost,
+    hole_ratio,
+    log_p_x,
+    mig,
+    nudge_test,
+    rate_distortion,
+    sap,
+)
+from vae_lessons.models import LinearVAE
 
 
 def perfect_decoder(codes):
@@ -65,3 +77,77 @@ def test_a_probe_that_reads_the_mean_has_no_r2():
     x = torch.zeros(10, 3)
     y = torch.arange(10.0)
     assert LinearProbe(x, {"y": y}).r2(x, {"y": y}) == {"y": 0.0}
+
+
+@pytest.fixture
+def linear_vae():
+    torch.manual_seed(1)
+    return LinearVAE(6, 2).double().eval()
+
+
+@pytest.fixture
+def pictures():
+    return torch.randn(30, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+def test_importance_sampling_reaches_the_exact_log_likelihood_from_below(linear_vae, pictures):
+    exact = linear_vae.log_p_x(pictures).mean().item()
+    bounds = [torch.tensor([log_p_x(linear_vae, pictures, k, seed).mean() for seed in range(50)]) for k in (1, 10, 300)]
+    errors = [bound.std().item() / math.sqrt(50) for bound in bounds]
+    means = [bound.mean().item() for bound in bounds]
+    assert means[0] < means[1] < means[2] < exact + 5 * errors[2]
+    assert exact - means[2] < 0.1 * (exact - means[0])
+
+
+def test_importance_sampling_with_one_sample_is_the_elbo_on_average(linear_vae, pictures):
+    one = torch.tensor([log_p_x(linear_vae, pictures, 1, seed).mean() for seed in range(400)])
+    parts = torch.tensor([rate_distortion(linear_vae, pictures, seed) for seed in range(400)])
+    elbo = -parts.sum(1)
+    standard_error = math.sqrt(one.var().item() / 400 + elbo.var().item() / 400)
+    assert abs(one.mean() - elbo.mean()) < 5 * standard_error
+
+
+def test_measures_leave_the_global_generator_alone(linear_vae, pictures):
+    state = torch.random.get_rng_state()
+    assert rate_distortion(linear_vae, pictures, 3) == rate_distortion(linear_vae, pictures, 3)
+    assert torch.equal(log_p_x(linear_vae, pictures, 3), log_p_x(linear_vae, pictures, 3))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_rate_is_the_kl(linear_vae, pictures):
+    mu, log_var = linear_vae.q_z_given_x(pictures)
+    q, p = (Independent(Normal(m, s), 1) for m, s in ((mu, (log_var / 2).exp()), (0 * mu, torch.ones_like(mu))))
+    assert rate_distortion(linear_vae, pictures)[0] == pytest.approx(kl_divergence(q, p).mean().item())
+
+
+def test_active_units_are_those_whose_mean_moves():
+    mu = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.05, 0.2]) + 5
+    assert active_units(mu).tolist() == [True, False, True]
+    assert active_units(mu, 0.001).all()
+    with pytest.raises(ValueError, match="mu: expected posterior means"):
+        active_units(mu[:1])
+
+
+@pytest.mark.parametrize("metric", [mig, sap])
+def test_a_code_on_the_factors_axes_scores_high_and_a_rotated_one_low(metric):
+    factors = torch.rand(2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    named = {"a": factors[0], "b": factors[1]}
+    turn = torch.tensor([[1.0, -1.0], [1.0, 1.0]], dtype=torch.float64) / math.sqrt(2)
+    assert metric(factors.T, named) > 0.95
+    assert metric((turn @ factors).T, named) < 0.05
+    assert metric(torch.cat([factors.T, factors.T], 1), named) == pytest.approx(0, abs=1e-9)  # said twice
+
+
+def test_the_mutual_information_gap_by_hand():
+    # z_1 equals the fair bit v, z_2 differs from it in a quarter of the cases
+    v = torch.tensor([0.0, 0, 0, 0, 1, 1, 1, 1])
+    noisy = torch.tensor([0.0, 0, 0, 1, 1, 1, 1, 0])
+    information = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
+    gap = (math.log(2) - information) / math.log(2)
+    assert mig(torch.stack([v, noisy], 1), {"v": v}, bins=2) == pytest.approx(gap)
+    assert sap(torch.stack([v, noisy], 1), {"v": v}) == pytest.approx(1 - 0.5**2)
+
+
+def test_a_latent_that_never_moves_tells_nothing():
+    v = torch.linspace(0, 1, 100)
+    assert sap(torch.stack([v, torch.ones(100)], 1), {"v": v}) == pytest.approx(1, abs=1e-5)

@@ -1,11 +1,14 @@
+import copy
 import math
 
 import pytest
 import torch
 from scipy import integrate
+from sklearn.decomposition import PCA
+from torch.distributions import MultivariateNormal
 
 from vae_lessons.distributions import log_bernoulli, log_normal
-from vae_lessons.models import VAE, Autoencoder, GaussianVAE, mlp
+from vae_lessons.models import VAE, Autoencoder, GaussianVAE, LinearVAE, mlp, ppca
 
 
 @pytest.fixture
@@ -113,3 +116,70 @@ def test_wrong_sizes_are_named(sizes):
 def test_the_fast_log_likelihood_is_that_of_the_distribution(x):
     vae, z = small(VAE, n_latents=2), torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(vae.log_p_x_given_z(x, z), vae.p_x_given_z(z).log_prob(x))
+
+
+@pytest.fixture
+def correlated():
+    g = torch.Generator().manual_seed(6)
+    mix = torch.randn(6, 6, generator=g, dtype=torch.float64)
+    return torch.randn(400, 6, generator=g, dtype=torch.float64) @ mix + torch.arange(6.0, dtype=torch.float64)
+
+
+def as_ppca(weight, mean, variance):
+    """The linear VAE with these parameters, and with the true posterior's mean and variances for its encoder."""
+    model = LinearVAE(*weight.shape).double()
+    precision = weight.T @ weight / variance + torch.eye(weight.shape[1])
+    with torch.no_grad():
+        model.decoder.weight.copy_(weight)
+        model.decoder.bias.copy_(mean)
+        model.log_sigma.copy_(variance.log() / 2)
+        model.encoder.weight.copy_(torch.linalg.solve(precision, weight.T / variance))
+        model.encoder.bias.copy_(-model.encoder.weight @ mean)
+        model.log_var.copy_(-precision.diagonal().log())
+    return model.eval()
+
+
+def test_the_linear_vaes_log_p_x_is_that_of_its_gaussian(correlated):
+    torch.manual_seed(2)
+    model = LinearVAE(6, 2).double()
+    w = model.decoder.weight
+    expected = MultivariateNormal(model.decoder.bias, w @ w.T + torch.eye(6))  # log_sigma starts at 0
+    torch.testing.assert_close(model.log_p_x(correlated), expected.log_prob(correlated))
+
+
+def test_probabilistic_pca_is_scikit_learns(correlated):
+    weight, mean, variance = ppca(correlated, 2)
+    pca = PCA(2, svd_solver="full").fit(correlated.numpy())
+    n = len(correlated)
+    assert variance.item() == pytest.approx(pca.noise_variance_ * (n - 1) / n)
+    covariance = weight @ weight.T + variance * torch.eye(6)
+    torch.testing.assert_close(covariance, torch.from_numpy(pca.get_covariance() * (n - 1) / n))
+    torch.testing.assert_close(mean, torch.from_numpy(pca.mean_))
+
+
+def test_no_parameters_are_likelier_than_probabilistic_pcas(correlated):
+    model = as_ppca(*ppca(correlated, 2))
+    loss = -model.log_p_x(correlated).mean()
+    loss.backward()
+    for parameter in (model.decoder.weight, model.decoder.bias, model.log_sigma):
+        assert parameter.grad.abs().max() < 1e-8
+    g = torch.Generator().manual_seed(8)
+    for _ in range(20):
+        other = copy.deepcopy(model)
+        for parameter in other.parameters():
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=g, dtype=torch.float64)
+        assert -other.log_p_x(correlated).mean() > loss
+
+
+def test_the_linear_vaes_elbo_is_exact_on_the_principal_axes(correlated):
+    model = as_ppca(*ppca(correlated, 2))
+    torch.manual_seed(0)
+    elbo = torch.stack([model.elbo(correlated).elbo.mean() for _ in range(2000)]).detach()
+    standard_error = elbo.std() / math.sqrt(len(elbo))
+    assert abs(elbo.mean() - model.log_p_x(correlated).mean()) < 5 * standard_error
+
+
+@pytest.mark.parametrize("n_latents", [0, 6])
+def test_probabilistic_pca_needs_fewer_latents_than_pixels(correlated, n_latents):
+    with pytest.raises(ValueError, match="n_latents: expected 1 to 5, fewer than the 6 pixels"):
+        ppca(correlated, n_latents)

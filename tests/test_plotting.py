@@ -119,7 +119,7 @@ def explored(monkeypatch, **changed):
 def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
     slider, picture, words = explored(monkeypatch)
     first = picture.value
-    assert first.startswith(b"\x89PNG")
+    assert bytes(first).startswith(b"\x89PNG")
     assert "A line of slope 0." in words.value
     slider.value = 2
     assert picture.value != first

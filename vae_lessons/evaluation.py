@@ -1,4 +1,4 @@
-"""Measures of autoencoders and VAEs: nudges, holes, blind generation, and probes that read factors off pictures.
+"""Measures of autoencoders and VAEs: likelihood, rate and distortion, nudges, holes, probes, disentanglement.
 
 Costs are negative log-likelihoods in nats per picture, summed over pixels: less is better.
 """
@@ -11,10 +11,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vae_lessons.distributions import log_bernoulli
+from vae_lessons.distributions import log_bernoulli, log_normal, sample_normal
 from vae_lessons.latents import nudge
+from vae_lessons.models import VAE
 
-__all__ = ["LinearProbe", "blind_cost", "hole_ratio", "nudge_test"]
+__all__ = [
+    "LinearProbe",
+    "active_units",
+    "blind_cost",
+    "hole_ratio",
+    "log_p_x",
+    "mig",
+    "nudge_test",
+    "rate_distortion",
+    "sap",
+]
 
 
 @torch.no_grad()
@@ -124,3 +135,124 @@ class LinearProbe:
             )
             for name in self.names
         }
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
+    """Which latents are in use: those whose posterior mean varies over the data (Burda et al. 2016, section 5.2).
+
+    Args:
+        mu: (N, d) posterior means of N >= 2 pictures.
+        threshold: the variance of the mean above which a latent counts as active.
+
+    Returns:
+        (d,) bool.
+
+    Example:
+        >>> active_units(torch.tensor([[0.0, 1.0], [0.0, -1.0]]))
+        tensor([False,  True])
+    """
+    if mu.dim() != 2 or len(mu) < 2:
+        raise ValueError(f"mu: expected posterior means of shape (N, d) with N >= 2, got {tuple(mu.shape)}")
+    return mu.var(0) > threshold
+
+
+@torch.no_grad()
+def rate_distortion(model: VAE, x: Tensor, seed: int = 0) -> tuple[float, float]:
+    """Rate and distortion of a VAE, in nats per picture (Alemi et al. 2018). The ELBO is minus their sum.
+
+    Args:
+        model: in evaluation mode.
+        x: (N, D) pictures.
+        seed: of the one draw of z for each picture; the global generator is left as it was.
+
+    Returns:
+        The rate, the mean of KL(q(z|x) || p(z)), and the distortion, the mean of -log p(x|z).
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        _, log_p_x_given_z, kl = model.elbo(x)
+    return kl.mean().item(), -log_p_x_given_z.mean().item()
+
+
+@torch.no_grad()
+def log_p_x(model: VAE, x: Tensor, samples: int = 100, seed: int = 0) -> Tensor:
+    """log p(x) of each picture by importance sampling, in nats: a lower bound on average, tighter with more samples.
+
+    log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x),  z_k ~ q(z|x)  (Burda et al. 2016, equation 8). With one sample its mean
+    is the ELBO.
+
+    Args:
+        model: in evaluation mode.
+        x: (N, D) pictures.
+        samples: K.
+        seed: of the draws; the global generator is left as it was.
+
+    Returns:
+        (N,)
+    """
+    if samples < 1:
+        raise ValueError(f"samples: expected at least 1, got {samples}")
+    generator = torch.Generator().manual_seed(seed)
+    mu, log_var = model.q_z_given_x(x)
+    total = torch.full((len(x),), -math.inf, dtype=mu.dtype)
+    for _ in range(samples):
+        z = sample_normal(mu, log_var, generator)
+        log_prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+        total = torch.logaddexp(total, model.log_p_x_given_z(x, z) + log_prior - log_normal(z, mu, log_var))
+    return total - math.log(samples)
+
+
+def mig(codes: Tensor, factors: dict[str, Tensor], bins: int = 20) -> float:
+    """Mutual information gap: how much more the best latent tells of a factor than the second best (Chen et al. 2018).
+
+    The mean over factors of (I(z_1st; v) - I(z_2nd; v)) / H(v), between 0 and 1, with codes and factors cut into bins
+    of equal width and mutual information read off the table of counts.
+
+    Args:
+        codes: (N, d), d >= 2.
+        factors: name -> (N,), the known factors.
+        bins: of each latent and each factor.
+
+    Example:
+        >>> v = torch.linspace(0, 1, 1000)
+        >>> round(mig(torch.stack([v, torch.zeros(1000)], 1), {"v": v}), 6)  # one latent tells all, the other nothing
+        1.0
+    """
+    gaps = []
+    for values in factors.values():
+        information = [_mutual_information(code, values, bins) for code in codes.T]
+        second, first = np.sort(information)[-2:]
+        gaps.append((first - second) / _mutual_information(values, values, bins))
+    return float(np.mean(gaps))
+
+
+def sap(codes: Tensor, factors: dict[str, Tensor]) -> float:
+    """Separated attribute predictability: the lead of the best latent in linear R^2 (Kumar et al. 2018).
+
+    The mean over factors of the difference between the two largest squared correlations with a latent, from 0 to 1.
+
+    Args:
+        codes: (N, d), d >= 2.
+        factors: name -> (N,), the known factors.
+
+    Example:
+        >>> v = torch.tensor([0.0, 1.0, 2.0, 3.0])
+        >>> round(sap(torch.stack([v, torch.tensor([1.0, -1.0, -1.0, 1.0])], 1), {"v": v}), 3)
+        1.0
+    """
+    leads = []
+    for values in factors.values():
+        table = torch.stack([values.to(codes.dtype), *codes.T])
+        squared = torch.corrcoef(table)[0, 1:].nan_to_num().square()  # a latent that never moves tells nothing
+        first, second = squared.topk(2).values.tolist()
+        leads.append(first - second)
+    return float(np.mean(leads))
+
+
+def _mutual_information(a, b, bins):
+    """I(a; b) in nats of two (N,) tensors cut into bins of equal width."""
+    counts, _, _ = np.histogram2d(a.numpy(), b.numpy(), bins)
+    joint = counts / counts.sum()
+    independent = joint.sum(1, keepdims=True) * joint.sum(0)
+    filled = joint > 0
+    return float((joint[filled] * np.log(joint[filled] / independent[filled])).sum())

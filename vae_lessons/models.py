@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Distribution, Independent, LowRankMultivariateNormal, Normal
 
 from vae_lessons.distributions import kl_to_standard_normal, log_bernoulli, sample_normal
 
-__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "mlp"]
+__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "LinearVAE", "mlp", "ppca"]
 
 
 def mlp(*sizes: int) -> nn.Sequential:
@@ -142,3 +142,66 @@ class GaussianVAE(VAE):
     @staticmethod
     def _pixels(mean: Tensor, log_sigma: Tensor) -> Distribution:
         return Independent(Normal(mean, log_sigma.exp(), validate_args=False), 1, validate_args=False)
+
+
+class LinearVAE(VAE):
+    """A VAE without hidden layers, whose log p(x) is known exactly: probabilistic PCA with an encoder.
+
+    p(x|z) = N(W z + b, sigma^2 I) and q(z|x) = N(V x + c, diag(s^2)), with one s for all pictures (Lucas et al. 2019).
+
+    Args:
+        n_pixels: D.
+        n_latents: d.
+    """
+
+    def __init__(self, n_pixels: int, n_latents: int):
+        super().__init__(n_pixels, n_latents, hidden=())
+        self.encoder, self.decoder = nn.Linear(n_pixels, n_latents), nn.Linear(n_latents, n_pixels)
+        self.log_var = nn.Parameter(torch.zeros(n_latents))
+        self.log_sigma = nn.Parameter(torch.tensor(0.0))
+
+    def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mu = self.encoder(x)
+        return mu, self.log_var.expand_as(mu)
+
+    def p_x_given_z(self, z: Tensor) -> Distribution:
+        return Independent(Normal(self.decoder(z), self.log_sigma.exp(), validate_args=False), 1, validate_args=False)
+
+    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.p_x_given_z(z).log_prob(x)
+
+    def log_p_x(self, x: Tensor) -> Tensor:
+        """Exact log p(x), (B,), in nats, of pictures (B, D): log N(x; b, W W^T + sigma^2 I)."""
+        noise = (2 * self.log_sigma).exp().expand(x.shape[-1])
+        marginal = LowRankMultivariateNormal(self.decoder.bias, self.decoder.weight, noise, validate_args=False)
+        return marginal.log_prob(x)
+
+
+def ppca(x: Tensor, n_latents: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Probabilistic PCA by maximum likelihood: x ~ N(mean, W W^T + variance I) (Tipping & Bishop 1999, section 3.2).
+
+    W = U_d (Lambda_d - variance I)^(1/2), where U_d and Lambda_d hold the first eigenvectors and eigenvalues of the
+    data's covariance and `variance` is the mean of the others. Any rotation of W's columns does as well.
+
+    Args:
+        x: (N, D) pictures.
+        n_latents: d < D.
+
+    Returns:
+        weight (D, d), its columns by falling eigenvalue; mean (D,); variance, a scalar.
+
+    Example:
+        >>> weight, mean, variance = ppca(torch.tensor([[3.0, 1], [1, 3], [-3, -1], [-1, -3]]), 1)
+        >>> mean, variance  # the smaller eigenvalue of the covariance
+        (tensor([0., 0.]), tensor(2.))
+    """
+    if not 0 < n_latents < x.shape[1]:
+        raise ValueError(
+            f"n_latents: expected 1 to {x.shape[1] - 1}, fewer than the {x.shape[1]} pixels, got {n_latents}"
+        )
+    mean = x.mean(0)
+    eigenvalues, eigenvectors = torch.linalg.eigh(torch.cov(x.T, correction=0))  # ascending
+    eigenvalues, eigenvectors = eigenvalues.flip(0), eigenvectors.flip(1)
+    variance = eigenvalues[n_latents:].mean()
+    weight = eigenvectors[:, :n_latents] * (eigenvalues[:n_latents] - variance).clamp(min=0).sqrt()
+    return weight, mean, variance
