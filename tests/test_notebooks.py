@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import torch
 
-from vae_lessons import evaluation, latents, models
+from vae_lessons import distributions, evaluation, latents, models
 from vae_lessons.build import execute, is_current, read_source, write
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +144,145 @@ def test_lesson_01_defines_the_librarys_measures():
 
     expected = evaluation.nudge_test(codes, decode, x, y, judge, sizes=(0.0, 0.3), seed=5)
     assert (taught[3](codes, decode, x, y, judge) == expected).all()
+
+
+def gaussian_inputs():
+    """For each of the Gaussians' functions: random float64 arguments by name."""
+    g = seeded()
+    mu, log_var, x, mu_p, log_var_p = torch.randn(5, 6, 3, generator=g, dtype=torch.float64)
+    root = torch.randn(2, 6, 3, 3, generator=g, dtype=torch.float64)
+    scale_tril, scale_tril_p = torch.linalg.cholesky(root @ root.mT + torch.eye(3))
+    return {
+        "log_normal": (x, mu, log_var),
+        "sample_normal": (mu, log_var),
+        "entropy_normal": (log_var,),
+        "sample_normal_full": (mu, scale_tril),
+        "log_normal_full": (x, mu, scale_tril),
+        "entropy_normal_full": (scale_tril,),
+        "kl_normal": (mu, log_var, mu_p, log_var_p),
+        "kl_to_standard_normal": (mu, log_var),
+        "kl_normal_full": (mu, scale_tril, mu_p, scale_tril_p),
+        "log_aggregated_posterior": (x[:4], mu, log_var),
+        "log_bernoulli": (x.sigmoid(), mu),
+        "log_continuous_bernoulli": (x.sigmoid(), torch.cat([mu, 0.005 * mu[:, :1]], 1)[:, 1:]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lesson", "names"),
+    [
+        (
+            "02_gaussian_sampling",
+            [
+                "log_normal",
+                "sample_normal",
+                "entropy_normal",
+                "sample_normal_full",
+                "log_normal_full",
+                "entropy_normal_full",
+            ],
+        ),
+        ("04_kl_divergence", ["kl_normal", "kl_to_standard_normal", "kl_normal_full", "log_aggregated_posterior"]),
+        ("06_reconstruction_losses", ["log_bernoulli", "log_continuous_bernoulli"]),
+    ],
+)
+def test_lessons_define_the_librarys_densities_entropies_and_divergences(lesson, names):
+    for name, taught in zip(names, definitions(lesson, *names), strict=True):
+        inputs, options = gaussian_inputs()[name], [{}, {}]
+        if name.startswith("sample"):
+            options = [{"generator": seeded()}, {"generator": seeded()}]
+        torch.testing.assert_close(taught(*inputs, **options[0]), getattr(distributions, name)(*inputs, **options[1]))
+
+
+def trained_alike(taught, kept, x):
+    """Whether two classes of VAE, built and stepped with the same seed, end with the same parameters and ELBO."""
+    results = []
+    for cls in (taught, kept):
+        torch.manual_seed(0)
+        model = cls(x.shape[1], 3, hidden=(7,)).double()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            (-model.elbo(x).elbo.mean()).backward()
+            optimizer.step()
+        model.eval()
+        z = x[:, :3]
+        elbo = model.elbo(x)
+        results.append([*elbo, *model.q_z_given_x(x), model.p_x_given_z(z).mean, model.log_p_x_given_z(x, z)])
+        results[-1] += [model.p_x_given_z(z).log_prob(x), *model.state_dict().values()]
+        assert elbo._fields == ("elbo", "log_p_x_given_z", "kl")
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_lesson_06_defines_the_librarys_gaussian_vae():
+    (taught,) = definitions("06_reconstruction_losses", "GaussianVAE")
+    trained_alike(taught, models.GaussianVAE, torch.rand(20, 9, dtype=torch.float64, generator=seeded()))
+
+
+def test_lesson_07_defines_the_librarys_vae():
+    _, taught = definitions("07_training_a_vae", "Elbo", "VAE")
+    trained_alike(taught, models.VAE, torch.rand(20, 9, generator=seeded()).round().double())
+
+
+def test_lesson_07_defines_the_librarys_measures():
+    active_units, rate_distortion = definitions("07_training_a_vae", "active_units", "rate_distortion")
+    mu = torch.randn(50, 4, generator=seeded()) * torch.tensor([1.0, 0.05, 0.2, 0.0])
+    assert torch.equal(active_units(mu), evaluation.active_units(mu))
+    torch.manual_seed(0)
+    model, x = models.VAE(9, 2, hidden=(5,)), torch.rand(30, 9, generator=seeded()).round()
+    assert rate_distortion(model, x, 3) == evaluation.rate_distortion(model, x, 3)
+
+
+def test_lesson_08_defines_the_librarys_linear_vae():
+    ppca, taught = definitions("08_inside_the_latent_space", "ppca", "LinearVAE")
+    x = torch.randn(40, 6, dtype=torch.float64, generator=seeded())
+    for one, other in zip(ppca(x, 2), models.ppca(x, 2), strict=True):
+        torch.testing.assert_close(one, other)
+    for cls in (taught, models.LinearVAE):
+        assert issubclass(cls, models.VAE)
+    torch.manual_seed(0)
+    kept = models.LinearVAE(6, 2).double()
+    model = taught(6, 2).double()
+    model.load_state_dict(kept.state_dict())
+    torch.testing.assert_close(model.log_p_x(x), kept.log_p_x(x))
+    elbos = []
+    for each in (model, kept):
+        torch.manual_seed(1)
+        elbos.append(each.elbo(x))
+    for one, other in zip(*elbos, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_lesson_08_defines_the_librarys_traversals_and_metrics():
+    taught = definitions("08_inside_the_latent_space", "traverse", "mig", "sap", "mutual_information")
+    traverse, mig, sap, _ = taught
+    g = seeded()
+    z = torch.randn(300, 4, generator=g, dtype=torch.float64)
+    assert torch.equal(traverse(z, 1, [-2.0, 3.0]), latents.traverse(z, 1, [-2.0, 3.0]))
+    factors = {"a": z[:, 0] + 0.1 * z[:, 1], "b": (z[:, 2] > 0).double()}
+    assert mig(z, factors, bins=12) == pytest.approx(evaluation.mig(z, factors, bins=12))
+    assert sap(z, factors) == pytest.approx(evaluation.sap(z, factors))
+
+
+def test_lesson_09_defines_the_librarys_vectors_and_arcs():
+    vector, matched, slerp = definitions(
+        "09_latent_arithmetic", "attribute_vector", "matched_attribute_vector", "slerp"
+    )
+    g = seeded()
+    z, match = torch.randn(60, 4, generator=g), torch.randint(3, (60,), generator=g)
+    has = torch.rand(60, generator=g) < 0.4
+    torch.testing.assert_close(vector(z, has), latents.attribute_vector(z, has))
+    torch.testing.assert_close(matched(z, has, match), latents.matched_attribute_vector(z, has, match))
+    for end in (z[1], 2 * z[0]):
+        torch.testing.assert_close(slerp(z[0], end, 7), latents.slerp(z[0], end, 7))
+
+
+def test_lesson_10_defines_the_librarys_importance_sampling():
+    (taught,) = definitions("10_how_tight_is_the_bound", "log_p_x")
+    torch.manual_seed(0)
+    model, x = models.LinearVAE(6, 2).double(), torch.randn(9, 6, dtype=torch.float64, generator=seeded())
+    torch.testing.assert_close(taught(model, x, 7, 3), evaluation.log_p_x(model, x, 7, 3))
 
 
 def test_an_edited_source_is_noticed(tmp_path):
