@@ -17,8 +17,7 @@
 # the gradient of what comes out in the mean and the variance. In between stands a die.
 #
 # **The question of this lesson: how do gradients pass through a random draw?** It is often said that one cannot backpropagate through
-# sampling, and that a trick cures it. You will see the gradient go missing without an error, bring it back in one line, compare that line with its two rivals,
-# and meet a case where a rival wins.
+# sampling, and that a trick cures it. You will see what becomes of the gradient, bring it back in one line, and compare that line with its two rivals.
 #
 # *You need:* [lesson 02](02_gaussian_sampling.ipynb), `backward()`, and expectation and variance from a first course.
 # *Time:* 60 minutes to read and try, about ten seconds to run. Clear the stored outputs first.
@@ -95,7 +94,7 @@ assert m.grad is None
 
 # %% [markdown]
 # `z` is a number that forgot where it came from, and PyTorch rightly complains.
-# A loud error is a kind one. The treacherous case is a loss with **another path** to the parameters, and a VAE's loss has one. Here is the smallest VAE: pictures of a single pixel, and a decoder without weights, $p(x\mid z) = \mathcal N(x; z, 1)$. The
+# So far it is only a nuisance. Now the smallest VAE: pictures of a single pixel, and a decoder without weights, $p(x\mid z) = \mathcal N(x; z, 1)$. The
 # prior is $\mathcal N(0, 1)$; for one picture $x = 3$ we train $\mu$ and $\log\sigma^2$ themselves. Up to a constant, the loss is
 #
 # $$\mathbb E\bigl[\tfrac12 (x - z)^2\bigr] + \mathrm{KL}\bigl(\mathcal N(\mu,\sigma^2)\,\Vert\,\mathcal N(0,1)\bigr)
@@ -249,18 +248,24 @@ print("z.grad_fn:", type(z.grad_fn).__name__)
 torch.testing.assert_close(m.grad, torch.ones_like(m))
 torch.testing.assert_close(log_var.grad, (z - m).detach() / 2)  # eps sigma / 2
 
+
 # %%
+def rsample(mu, log_var):
+    return Normal(mu, torch.exp(0.5 * log_var)).rsample()
+
+
 new_mu, new_var = train_smallest(sample_normal)
+np.testing.assert_allclose(train_smallest(rsample), [new_mu, new_var])
 print(f"the smallest VAE, trained with sample_normal: mu = {new_mu:.1f}, sigma^2 = {new_var:.1f}")
 assert abs(new_mu - 1.5) < 0.3
 assert abs(new_var - 0.5) < 0.25
 
 # %% [markdown]
 # Near the exact answer, 1.5 and 0.5. So "one cannot backpropagate through sampling" is half the truth: not through an
-# opaque draw, but well through a draw written as arithmetic on noise. PyTorch calls that `rsample()`.
+# opaque draw, but well through a draw written as arithmetic on noise. PyTorch calls that `rsample()`; with the same seed it gives the same numbers, as the cell asserts.
 #
 # **In general**, for a full covariance $\Sigma = LL^\top$, lesson 02 drew $z = \mu + L\varepsilon$. Gradients reach every entry of $L$ as well. Test: for a symmetric matrix $A$,
-# $\mathbb E[z^\top A z] = \mu^\top A\mu + \operatorname{tr}(A LL^\top)$, whose gradient is $2A\mu$ in $\mu$ and $2AL$ in $L$.
+# $\mathbb E[z^\top A z] = \mu^\top A\mu + \operatorname{tr}(A LL^\top)$, whose gradient in $L$ is $2AL$.
 
 
 # %%
@@ -304,8 +309,8 @@ for i, j in ((0, 0), (1, 0), (1, 1)):
 # It needs no derivative of $f$ at all: it tries, sees what it cost, and makes cheap $z$ more probable.
 #
 # Both move a derivative inside an integral. That is allowed if, for all $\mu$ near ours, the differentiated integrand stays below one function with a finite integral. Any
-# $f$ of at most polynomial growth is fine with a Gaussian. The pathwise estimator differentiates $f$, so it also needs $f$ without jumps (kinks, as in
-# ReLU, are harmless); the other does not. Section 8 shows what a jump does. The steps in numbers:
+# $f$ of at most polynomial growth is fine with a Gaussian; for the pathwise estimator $f'$ has to be so too. As it differentiates $f$, it also needs $f$ without jumps (at the kinks of
+# a ReLU $f'$ is missing in single points only, which no draw ever hits); the other does not. Section 8 shows what a jump does. The steps in numbers:
 
 # %%
 grid = np.linspace(-5, 7, 20_001)
@@ -323,7 +328,7 @@ np.testing.assert_allclose([g.item() for g in score], [-0.6 / 0.5, (0.36 - 1) / 
 # %% [markdown]
 # **Finite differences.** Shift $\mu$ by $h$ to either side, see how the average moves, divide by $2h$. Either side may have its own noise, or both the same.
 #
-# For $z^2$ that is exact; in general it has a bias of order $h^2$.
+# For $z^2$ the difference $\frac{(\mu+h)^2-(\mu-h)^2}{2h} = 2\mu$ has no bias; for other $f$ it has one, which vanishes with $h$.
 #
 # The three in code, with the noise as an argument; each returns one estimate per draw.
 
@@ -544,7 +549,7 @@ explore(
 
 # %% [markdown]
 # In the second still, where $\sigma$ is smallest, pathwise is nearly exact from a single draw, and the score function fills the panel. Its estimate $z^2\varepsilon/\sigma$ has the sign of $\varepsilon$: **half of all draws point
-# the wrong way**, whatever the exact gradient; only the sizes make up for it, on average. In the other stills it piles up near zero, with long tails.
+# the wrong way**, whatever the exact gradient is (unless it is 0); only the sizes make up for it, on average. In the other stills it piles up near zero, with long tails.
 
 # %%
 check_mean("share of score estimates below 0", (estimates["score function"][0] < 0).double(), 0.5)
@@ -575,7 +580,7 @@ for d in (1, 4, 16):
 #
 # ## 6. What variance does to training
 #
-# Back to the smallest VAE, with $d$ pixels of 3 and $d$ latents. Same loss, same start, same learning rate, one draw a step. For the score function we put a *surrogate* into the loss whose
+# Back to the smallest VAE, with $d$ pixels of 3 and $d$ latents. All methods get the same loss, start (now $\mu = 0$, $\sigma = 1$), learning rate and noise, one draw a step. For the score function we put a *surrogate* into the loss whose
 # gradient is the estimate: $f(z)\log q(z)$ with $f(z)$ and $z$ detached.
 #
 # How good is the result? With prior $\mathcal N(0,1)$ and a pixel variance of 1 the picture's probability is $\log p(x) = \log\mathcal N(x; 0, 2)$, and the least possible loss is $-\log p(x)$ (lesson 05). The excess is
@@ -631,14 +636,14 @@ for ax, d in zip(axes, (1, 10), strict=True):
         record = np.nan_to_num(runs[d, method], nan=1e3, posinf=1e3).clip(1e-6, 1e3)
         smooth = np.exp(np.log(record).reshape(-1, 20).mean(1))  # geometric mean of 20 steps
         ax.plot(np.arange(10, 1000, 20), smooth, style, color=colour, label=method)
-    ax.set(yscale="log", ylim=(1e-4, 1.2e3), xlabel="step", title=f"d = {d}")
+    ax.set(yscale="log", ylim=(1e-4, 1.2e3), xlabel="step", title=f"d = {d} (cut off at 1000)")
 axes[0].set_ylabel("excess loss (nats)")
 axes[0].legend(fontsize=9)
 plotting.show(
     figure,
     "Excess loss against training steps, logarithmic. With one latent all three fall, then hover, pathwise "
     "clearly lowest. With ten latents only pathwise falls far; with a baseline the score function hovers "
-    "above a nat; without one it jumps to the top, a thousand nats or not a number, and stays there.",
+    "above a nat; without one it jumps to the top, where the curve is cut off at a thousand nats, and stays there.",
 )
 
 # %%
@@ -655,9 +660,9 @@ print("d = 10: pathwise under 0.15 nats; with a baseline over 1 nat; without, tr
 # At a given learning rate, variance decides how close to the optimum one gets, or whether one arrives. A smaller learning rate averages over more steps and so buys
 # precision with time (Try it 1).
 #
-# ## 7. Not always
+# ## 7. Another function
 #
-# For $z^2$ pathwise won. Here is a ripple, $f(z) = \sin(kz)$, never larger than 1, but with the slope $k\cos kz$.
+# So far $f$ was $z^2$. Here is a ripple, $f(z) = \sin(kz)$, never larger than 1, with the slope $k\cos kz$.
 
 # %%
 ripple = Prediction(
@@ -708,14 +713,14 @@ ripple.reveal(ripple.choices[2 if 0.5 < ratio < 2 else 0 if ratio < 1 else 1])
 assert ratio > 50
 
 # %% [markdown]
-# $k\sigma$ is the size of the noise in units of the ripple. Pathwise asks for the slope *at* $z$; if the slope changes sign many times within the width of $q$, it says little about the average. So the rule is: **pathwise is
-# good where $f$ varies slowly over the width of $q$**. Section 10 asks on which side a VAE is.
+# So pathwise does not always win. $k\sigma$ is $\sigma$ in radians of the ripple, one period being $2\pi$. Pathwise asks for the slope *at* $z$; if the slope changes sign many times within the width of $q$, it says little about the average. So the rule is: **pathwise is
+# good where the slope of $f$ changes little over the width of $q$**. Section 10 asks on which side a VAE is.
 #
 # ## 8. Which distributions allow it
 #
 # What is needed is $z = T(\varepsilon, \text{parameters})$, with noise free of parameters and $T$ smooth in them.
 #
-# - **Location and scale**: $z = \mu + \sigma\varepsilon$ for the normal, Laplace, logistic, Student's $t$, and with $L$ in many dimensions.
+# - **Location and scale**: $z = \mu + \sigma\varepsilon$ for the normal, Laplace, logistic, Student's $t$ (not in its degrees of freedom), and with $L$ in many dimensions.
 # - **Inverse distribution function**: if $F$ is the distribution function and $u$ uniform on $(0,1)$, then $z = F^{-1}(u)$ has it. For the exponential with rate $\lambda$,
 #   $u = 1 - e^{-\lambda z}$, so $z = -\log(1-u)/\lambda$ and, with $u$ fixed, $\partial z/\partial\lambda = -z/\lambda$.
 #
@@ -764,7 +769,7 @@ assert not Categorical.has_rsample
 # For discrete $z$ there remain the score function, the exact sum where the values are few, and continuous relaxations, which replace the step by a steep slope and accept a bias (Jang et al. 2017; Maddison et al. 2017). And never threshold or round
 # inside a decoder that you want to train. The Gamma has no simple inverse; PyTorch differentiates it implicitly (Figurnov et al. 2018).
 #
-# ## 9. One draw a picture is enough
+# ## 9. How many draws a picture?
 #
 # In a VAE each picture gets a single draw. But the gradient of a batch is an average over its $B$ pictures, and so over $B$ draws. Let picture $i$ have mean $\mu_i$, and let the encoder add one bias $b$, now 0, to all of
 # them: $z_i = b + \mu_i + \sigma\varepsilon_i$. With $f(z) = z^2$ the batch's gradient in $b$ is $\frac1B\sum_i 2 z_i$, variance $4\sigma^2/B$. That needs **independent** $\varepsilon_i$. With one $\varepsilon$ for all, $\frac1B\sum_i 2\mu_i + 2\sigma\varepsilon$ has
@@ -803,12 +808,19 @@ budget.reveal(budget.choices[2 if alike else 0 if spent[64] < spent[8] else 1])
 assert spent[8] > 4 * spent[64]
 
 # %% [markdown]
-# With $L$ draws a picture the variance is $\bigl(4\operatorname{Var}[\mu_i] + 4\sigma^2/L\bigr)/B$. Draws divide one term only, pictures divide both. **Spend on pictures.** Kingma & Welling (2014) found one draw enough with a batch of 100.
+# With $m$ draws a picture the variance is $\bigl(4\operatorname{Var}[\mu_i] + 4\sigma^2/m\bigr)/B$. Draws divide one term only, pictures divide both. **Spend on pictures.** Kingma & Welling (2014) found one draw enough with a batch of 100.
 #
 # ## 10. In a real VAE
 #
 # Now digits: a VAE with 8 latents, trained briefly (lesson 07 takes it apart). For 50 pictures and 200 draws each we estimate the gradient of $\log p(x\mid z)$ in the mean code $\mu$ pathwise and by the score function, without a
-# baseline and with the best simple one, each picture's own average. How many times larger will its variance be?
+# baseline and with a simple one, each picture's own average.
+
+# %%
+in_nats = Prediction(
+    "How many times the pathwise variance will the score function have, without a baseline?",
+    ["less than 10 times", "10 to 1,000 times", "more than 1,000 times"],
+)
+in_nats.ask()
 
 
 # %%
@@ -843,10 +855,15 @@ batch = {name: g.mean(1).var(0).sum().item() for name, g in (("fresh", real["pat
 difference = real["pathwise"] - real["baseline"]
 agreement = (difference.mean(0) / difference.std(0) * 200**0.5).pow(2).mean().item()
 print("variance in one coordinate of mu:", {name: round(value) for name, value in variance.items()})
-print("variance of the batch's gradient:", {name: round(value, 1) for name, value in batch.items()})
+print(
+    "variance of the batch's gradient in one bias for all, summed over the 8:",
+    {name: round(value, 1) for name, value in batch.items()},
+)
 print(f"mean squared difference of the two means, in squared standard errors: {agreement:.2f}")
 
 # %%
+times = variance["score"] / variance["pathwise"]
+in_nats.reveal(in_nats.choices[0 if times < 10 else 1 if times <= 1000 else 2])
 assert 0.7 < agreement < 1.4
 assert variance["score"] > 3000 * variance["pathwise"]
 assert variance["baseline"] > 5 * variance["pathwise"]
@@ -856,8 +873,8 @@ print("The score function's variance is over 3,000 times the pathwise one, with 
 print("One eps for the whole batch of 50 pictures: over 15 times the variance of fresh noise.")
 
 # %% [markdown]
-# A factor of thousands, because the score function multiplies all the nats of $\log p(x\mid z)$ by noise. A good baseline removes most of it, not all. So this VAE is on the smooth side of section 7.
-# The shared noise costs much of what section 9 said, in a network that would train on without complaint.
+# A factor of thousands, because the score function multiplies all the nats of $\log p(x\mid z)$ by noise. A good baseline removes most of it, not all. So over the width of this VAE's $q$ the slope changes little enough, in the sense of section 7.
+# The shared noise costs much of what section 9 said, in a network that raises no error.
 #
 # ## Easy to forget
 #
@@ -872,7 +889,7 @@ print("One eps for the whole batch of 50 pictures: over 15 times the variance of
 # - $\mathbb E[f(z)]$ has a gradient in $\mu$ and $\sigma$. An opaque draw loses it, silently if the loss has another path.
 # - Written as $z = \mu + \sigma\varepsilon$, or $\mu + L\varepsilon$ in general, with $\partial z/\partial\mu = 1$ and $\partial z/\partial\sigma = \varepsilon$, the draw passes it on.
 # - For $z^2$ the score function has $\tfrac14(r^4 + 14r^2 + 15)$ times the pathwise variance, $r = \mu/\sigma$; worse with every dimension; in a small VAE on digits over 3,000 times.
-# - Where $f$ ripples within the width of $q$, the score function wins, by $(k\sigma)^2$ for $\sin kz$; where $f$ or $T$ jumps, pathwise is simply wrong.
+# - Where $f$ ripples within the width of $q$, the score function wins, by $(k\sigma)^2$ for $\sin kz$ with $k\sigma\gg1$; where $f$ or $T$ jumps, pathwise is simply wrong.
 # - One fresh draw a picture is enough, since the batch averages; a shared draw is not averaged.
 #
 # **Back:** [02 · Sampling from a Gaussian](02_gaussian_sampling.ipynb). **Next:** [04 · The KL divergence](04_kl_divergence.ipynb)
@@ -882,7 +899,7 @@ print("One eps for the whole batch of 50 pictures: over 15 times the variance of
 # 1. In section 6, give the score function with $d = 10$ a learning rate of 0.0005 and 20,000 steps. Does it arrive? What did it cost?
 # 2. The baseline $\mathbb E f$ is not the best constant. Minimise $\mathbb E[(f-b)^2\varepsilon^2]$ over $b$ and show that the best is $\mu^2+3\sigma^2$, with variance $8\mu^2+6\sigma^2$. Measure it.
 # 3. Replace `eps` by uniform noise in section 4. Which estimators are wrong now? Of what average is the pathwise one right?
-# 4. Put `.detach()` behind `z` in `train_smallest`. Predict where $\mu$ ends.
+# 4. In `train_smallest`, replace `draw(mu, log_var)` by `draw(mu, log_var).detach()` and call it with `sample_normal`. Predict where $\mu$ ends.
 # 5. Derive $\partial z/\partial\mu$ and $\partial z/\partial s$ for the logistic distribution, $z = \mu + s\log\frac{u}{1-u}$, and check them on $\mathbb E[z^2] = \mu^2 + s^2\pi^2/3$.
 #
 # ## Sources

@@ -18,7 +18,7 @@
 # 1. it makes the distributions **as wide as possible**;
 # 2. it pulls "our distribution" towards $\mathcal N(0, I)$.
 #
-# **The question of this lesson: wide up to where, and *which* distribution?** The answers will be "up to $\sigma = 1$", and "not the one that the formula is written for".
+# **The question of this lesson: wide up to where, and *which* distribution?** The second answer will be: not the one that the formula is written for.
 #
 # *You need:* expectations, integrals, a little PyTorch; sampling and entropy of a Gaussian from [lesson 02](02_gaussian_sampling.ipynb).
 # *Time:* 70 minutes to read and try, a few seconds to run.
@@ -106,7 +106,7 @@ print(f"KL(p || q) = {kl(p, q):.3f} nats")
 np.testing.assert_allclose([kl(q, p), kl(p, q)], [scipy_entropy(q, p), scipy_entropy(p, q)])
 
 # %% [markdown]
-# Two directions, two numbers: it is no distance. In the extreme, a symbol that $p$ deems impossible makes the code infinitely long; a symbol that never comes costs nothing extra.
+# Two directions, two numbers: it is no distance. In the extreme, a symbol that $p$ deems impossible makes the code infinitely long; a symbol that never comes adds no term of its own; the room kept for it only makes the other codewords longer, a finite cost. (That KL(half ‖ q) equals KL(p ‖ q) above is a coincidence.)
 
 # %%
 half = torch.tensor([1 / 2, 1 / 2, 0, 0])
@@ -132,7 +132,7 @@ assert kl(many_q, many_q).abs().max() < 1e-12
 print("Positive for 1,000 random pairs, zero for each distribution with itself.")
 
 # %% [markdown]
-# A negative KL in your log is therefore always a bug, or a sampled estimate (section 3).
+# A negative KL in your log means that something is wrong, unless it is not the KL itself (section 3).
 #
 # ## 2. The formula in every VAE, line by line
 #
@@ -195,7 +195,7 @@ print(f"(5) KL by quadrature {mean_under_q(log_q_minus_log_p):.4f}, by the formu
 np.testing.assert_allclose(mean_under_q(log_q_minus_log_p), by_hand)
 
 # %% [markdown]
-# With $d$ latents, $q$ and $p$ are products over the coordinates, so their logarithms are sums, and the mean of a sum is the sum of the means: **the KLs of the
+# With $d$ latents and a vector $\sigma$, $q$ and $p$ are products over the coordinates, so their logarithms are sums, and the mean of a sum is the sum of the means: **the KLs of the
 # coordinates add up** (Kingma & Welling 2014, appendix B). A network emits $\log\sigma^2$, so that is the argument.
 
 
@@ -243,13 +243,23 @@ negative = (draws < 0).double().mean().item()
 single.reveal(single.choices[0 if negative == 0 else 1 if negative < 0.05 else 2])
 assert negative > 0.1
 assert 0.9 < draws.std() / by_hand < 1.2
-print("More than one in ten is negative, and one draw scatters by about as much as the KL itself.")
+print("More than one in ten is negative, and one draw scatters by about as much as the KL itself, here.")
 
 # %% [markdown]
 # A draw is negative wherever $z$ happens to be likelier under the prior; the mean is not. The closed form has no scatter, which is why a VAE uses it where one exists.
 #
 # ## 4. Wide up to where?
 #
+# A prediction first. It needs no formula, only a picture of what such a loss wants.
+
+# %%
+both_ways = Prediction(
+    "Only the KL acts. One Gaussian starts with sigma = 0.1, another with sigma = 5. After 400 steps of gradient descent:",
+    ["the narrow one ends at 1, the wide one stays wide", "both end at 1", "both are wider than 5"],
+)
+both_ways.ask()
+
+# %% [markdown]
 # What does the KL do to $\mu$ and to $\sigma$? Differentiate the box:
 #
 # $$\frac{\partial\,\mathrm{KL}}{\partial\mu} = \mu, \qquad \frac{\partial\,\mathrm{KL}}{\partial\sigma} = \tfrac12\Bigl[2\sigma - \frac{2}{\sigma}\Bigr] = \sigma - \frac1\sigma, \qquad
@@ -314,13 +324,6 @@ plotting.show(
 
 # %% [markdown]
 # The entropy asks for width, the cross-entropy forbids leaving the prior, and they balance at 1. Now let one of them act alone, by gradient descent on $\log\sigma^2$ and on nothing else.
-
-# %%
-both_ways = Prediction(
-    "Only the KL acts. One Gaussian starts with sigma = 0.1, another with sigma = 5. After 400 steps of gradient descent:",
-    ["the narrow one ends at 1, the wide one stays wide", "both end at 1", "both are wider than 5"],
-)
-both_ways.ask()
 
 
 # %%
@@ -388,7 +391,7 @@ for a in (0, 3, 99):
     np.testing.assert_allclose(best, 1 / math.sqrt(1 + a), atol=1e-6)
 
 # %% [markdown]
-# A latent that the decoder ignores ($a = 0$) goes to $\sigma = 1$; one that it needs stays narrow. The width of a latent is a sign of how much the decoder uses it.
+# A latent that the decoder ignores ($a = 0$) goes to $\sigma = 1$; one that it needs stays narrow. In this model the width of a latent tells how much the decoder uses it.
 #
 # Move the sliders. The arrow in the map is the pull, $(-\mu,\; 1/\sigma - \sigma)$, at a third of its length where that fits. Find places where it points straight down; then two different
 # Gaussians with the same KL, one narrow, one wide.
@@ -473,7 +476,7 @@ print("In units of p, and by torch.distributions: the same KL for five random pa
 #
 # $$\mathrm{KL} = \tfrac12\bigl[m^\top m + \operatorname{tr} S - d - \log\det S\bigr], \qquad \operatorname{tr} S = \sum_{ij} M_{ij}^2, \qquad \log\det S = 2\sum_i\log M_{ii}.$$
 #
-# The last two: $\operatorname{tr} MM^\top$ adds all squares; $M$ is triangular, so its determinant is the product of its diagonal.
+# The last two: $\operatorname{tr} MM^\top$ adds all squares; $M$ is triangular, so its determinant is the product of its diagonal, which is positive.
 
 
 # %%
@@ -524,8 +527,8 @@ torch.testing.assert_close(log_ratios.mean(), value)
 # Section 1 found two numbers for one pair. For Gaussians too: is it worse to be half as wide as $p$, or twice as wide?
 
 # %%
-unit, half_as_wide = torch.zeros(1), torch.tensor([2 * math.log(1 / 2)])  # log-variances
-too_narrow, too_wide = kl_normal(unit, half_as_wide, unit, unit), kl_normal(unit, unit, unit, half_as_wide)
+at_0, log_1, log_quarter = torch.zeros(1), torch.zeros(1), torch.tensor([math.log(1 / 4)])  # a mean, two log-variances
+too_narrow, too_wide = kl_normal(at_0, log_quarter, at_0, log_1), kl_normal(at_0, log_1, at_0, log_quarter)
 print(f"q half as wide as p: {too_narrow.item():.3f} nats; q twice as wide: {too_wide.item():.3f} nats")
 assert too_wide > 2 * too_narrow
 
@@ -588,8 +591,8 @@ print(f"between -0.5 and 0.5 lie {in_p:.1%} of p, and {in_q:.1%} of the Gaussian
 assert in_q > 20 * in_p
 
 # %% [markdown]
-# $\mathrm{KL}(q\,\Vert\,p)$ is **mode-seeking**: it is punished for mass where $p$ has none, not for leaving a hump out; which hump depends on the start. $\mathrm{KL}(p\,\Vert\,q)$ is **mass-covering**: it is punished for every hump left out,
-# and fills the valley. A VAE uses the first, whose mean is taken under $q(z\mid x)$, from which we can sample. Hence one picture's $q(z\mid x)$ may sit in a small part of the prior, at a price; it may
+# $\mathrm{KL}(q\,\Vert\,p)$ is **mode-seeking**: it is punished without limit for mass where $p$ has next to none, and only mildly, by $\log\frac1{0.7}$ or $\log\frac1{0.3}$, for leaving a hump out; which hump depends on the start. $\mathrm{KL}(p\,\Vert\,q)$ is **mass-covering**: it is punished for every hump left out,
+# and fills the valley. A VAE uses the first, whose mean is taken under $q(z\mid x)$, from which we can sample. Hence one picture's $q(z\mid x)$ may sit in a small part of the prior, at a price; it must
 # hardly reach outside.
 #
 # ## 7. Slips, and their numbers
@@ -802,7 +805,7 @@ draw_encoders(
     same_price,
     "Three panels, each with five bells q(z|x), their mixture q(z) and the prior. Left: five bells that overlap a little and whose "
     "mixture lies on the prior. Middle: bells closer together, mixture narrower than the prior. Right: one narrow "
-    "bell for every x, and the mixture is that same bell. Above each, the same average KL of 1 nat, split differently.",
+    "bell for every x, and the mixture is that same bell. The mixture is over all x, not only the five. Above each, the same average KL of 1 nat, split differently.",
 )
 assert covered[0] > 0.98
 assert covered[2] < 0.5
@@ -828,21 +831,21 @@ assert all(abs(gaussian_split(a, s)[2]) < 1e-12 for a, s in on_prior)
 draw_encoders(
     on_prior,
     "Three panels in which the mixture q(z) lies exactly on the prior. Left: every q(z|x) is the prior itself. "
-    "Middle: five overlapping bells. Right: five narrow bells that hardly overlap. The average KL grows from 0 to 1.5 nats, all of it information.",
+    "Middle: five bells that overlap a good deal. Right: five narrow bells that hardly overlap. The average KL grows from 0 to 1.5 nats, all of it information.",
 )
 
 # %% [markdown]
 # All three would give perfect samples *of $z$*. On the left every $q(z\mid x)$ equals the prior, so the KL is at its minimum 0, and so is the information: **the latents say nothing**. This is *posterior
-# collapse* (lesson 07). So we do not want each $q(z\mid x)$ to reach $\mathcal N(0, I)$. The KL of one picture is the **price, or *rate*, of what its latents say**; only the mismatch is waste.
+# collapse* (lesson 07). So we do not want each $q(z\mid x)$ to reach $\mathcal N(0, I)$. The KL of a picture is the **price, or *rate*,** of what its latents say; on average, the mismatch is paid on top.
 #
 # ## 10. With many latents
 #
-# Finally the sizes of a real VAE: $N = 500$ pictures, $d = 20$ latents. Draw the means from $\mathcal N(0, 0.75)$ and give each the variance 0.25. By section 9, were there infinitely many pictures, $q(z)$ would be $\mathcal N(0, 1)$ in each coordinate, and all of the average KL information.
+# Finally as many latents as a real VAE has, $d = 20$, and $N = 500$ pictures. Draw the means from $\mathcal N(0, 0.75)$ and give each the variance 0.25. By section 9, were there infinitely many pictures, $q(z)$ would be $\mathcal N(0, 1)$ in each coordinate, and all of the average KL information.
 
 # %%
 finite = Prediction(
     "With these 500 pictures, how much of the average KL of about 14 nats is information about which picture it is?",
-    ["all of it, within a nat", "about 10 nats", "less than 6.3 nats"],
+    ["all of it, within a nat", "about 10 nats", "less than 7 nats"],
 )
 finite.ask()
 
@@ -861,7 +864,7 @@ for name, draws in (("information", said), ("mismatch", missed)):
 print(f"average KL {average:.1f}, log N = {math.log(500):.2f} nats")
 
 # %%
-finite.reveal(finite.choices[0 if said.mean() > average - 1 else 2 if said.mean() < 6.3 else 1])
+finite.reveal(finite.choices[0 if said.mean() > average - 1 else 2 if said.mean() < 7 else 1])
 error = (said + missed).std() / math.sqrt(500)
 assert abs((said + missed).mean() - average) < 4 * error
 assert said.max() <= math.log(500) + 1e-9
@@ -872,15 +875,15 @@ for n in (500, 4000, 60_000):
 
 # %% [markdown]
 # The bound $\log N$ bites. A VAE that spends 25 nats a picture on 60,000 pictures has, over these pictures, a mismatch of about $25 - 11 = 14$ nats at the least, however well it was trained: 60,000 small clouds do not fill 20 dimensions.
-# (Over the endless stream of pictures of which the 60,000 are a sample, no such bound holds.) [Lesson 08](08_inside_the_latent_space.ipynb) measures these parts on a trained VAE.
+# (Over the endless stream of pictures of which the 60,000 are a sample, no such bound holds; and it is this stream's mixture that samples should match. A decoder that draws well *between* the clouds can bridge the gaps.) [Lesson 08](08_inside_the_latent_space.ipynb) measures these parts on a trained VAE.
 #
-# Why near $\mathcal N(0, I)$ at all? Because there we can sample, because a price on information makes neighbours overlap, and because with this KL, as
-# [lesson 05](05_jensen_elbo.ipynb) shows, the loss bounds $\log p(x)$. The shape itself is a convention: a decoder can bend it into another.
+# Why near $\mathcal N(0, I)$ at all? Because there we can sample, and because with this KL, as
+# [lesson 05](05_jensen_elbo.ipynb) shows, the loss bounds $\log p(x)$.
 #
 # ## Easy to forget
 #
 # - The KL is *summed* over latents and averaged over pictures. Its unit is nats per picture.
-# - The expectation is under the first argument. $\mathrm{KL}(q\,\Vert\,p)$ punishes $q$ outside $p$, not $p$ outside $q$.
+# - The expectation is under the first argument. $\mathrm{KL}(q\,\Vert\,p)$ punishes $q$ outside $p$ without limit, and $p$ outside $q$ only mildly.
 # - $\mathcal N(\mu, \sigma)$ in people's notes: say whether the second is $\sigma$ or $\sigma^2$; the code here holds $\log\sigma^2$.
 # - An exact KL is never negative, a sampled one may be.
 # - A small KL is not a good sign by itself: ask what the latents still say.

@@ -20,7 +20,7 @@
 # 2. the KL term may win altogether, the latents fall silent (*posterior collapse*), and warming the KL up slowly cures it;
 # 3. what comes out **no longer overfits** and has a smooth latent space, unlike the plain autoencoder of lesson 01.
 #
-# **The question of this lesson: how do the two parts of the loss balance, and how does training go wrong?** You will train some twenty small VAEs, two seconds each,
+# **The question of this lesson: how do the two parts of the loss balance, and how does training go wrong?** You will train some twenty-five small VAEs, most in about two seconds,
 # break several, and find out which cure helps against which fault.
 #
 # *You need:* lessons 01 and 03 to 06. *Time:* 70 minutes to read and try, about a minute to run.
@@ -77,6 +77,7 @@ def log_p_given(z):
     return -np.logaddexp(0, -2 * z) - np.logaddexp(0, -z)
 
 
+# %%
 q, prior = norm(mu, sigma), norm(0, 1)
 elbo = q.expect(log_p_given) - kl
 log_p_x = np.log(prior.expect(lambda z: np.exp(log_p_given(z))))
@@ -374,10 +375,16 @@ rates, distortions = points.T
 prices = np.diff(distortions) / -np.diff(rates)  # between neighbours
 assert (np.diff(rates) < 0).all()
 assert (np.diff(distortions) > 0).all()
-assert ((prices > betas[:-1]) & (prices < betas[1:])).all()
+assert ((prices[1:] > betas[1:-1]) & (prices[1:] < betas[2:])).all()
+assert prices[0] < betas[1]
+assert 1 < 0.1 * (rates[0] - rates[1]) < 3
 assert np.argmin(rates + distortions) == betas.index(1)
-print("The rate falls and the distortion rises with beta; all five prices lie between their two betas;")
+print("The rate falls and the distortion rises with beta; from 0.3 up, all prices lie between their two betas;")
 print("and the held-out ELBO, which counts both alike, is best at beta = 1.")
+
+# %% [markdown]
+# Only the first price, between β = 0.1 and 0.3, is less reliable: below 0.3, but it may fall below 0.1 as well. There the whole effect to be seen is about $0.1\,(R_1 - R_2)$, one to three nats of distortion, and ten epochs
+# do not come that near to a minimum for digits held out.
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.6))
@@ -483,9 +490,7 @@ assert warm["R"] < 0.2
 assert free["R"] > 1
 assert free["D"] + 50 * free["R"] > dead["D"] + 50 * dead["R"] + 20
 print("Beta 50: no active unit, and the distortion is that of the one picture that fits all, within 3 nats.")
-print(
-    "The warm start went from over 15 nats of rate to less than 0.2. Free bits: over 1 nat, a loss over 20 nats worse."
-)
+print("Warm start: from over 15 nats of rate to less than 0.2. Free bits: over 1 nat, and a loss over 20 nats worse.")
 
 # %% [markdown]
 # The latents were alive, and the loss silenced them. Free bits keep a rate up, at a price that the loss itself calls worse. So this collapse is no accident of training. It is the minimum.
@@ -494,9 +499,7 @@ print(
 # %%
 price = (dead["D"] - found["beta 10"]["D"]) / (found["beta 10"]["R"] - dead["R"])
 assert 10 < price < 30
-print(
-    "Between beta 50 and beta 10 a nat of rate bought between 10 and 30 nats of distortion: at beta 50 it is too dear."
-)
+print("From beta 50 to beta 10 a nat of rate bought 10 to 30 nats of distortion: at beta 50 it is too dear.")
 
 # %% [markdown]
 # Lucas et al. (2019) prove this for a linear VAE: a latent that explains less variance than the noise is silent at the *global* optimum, even at β = 1, and the KL term is not to blame. **Some collapse is the right answer.**
@@ -542,6 +545,7 @@ def he_weights(network):
     return network
 
 
+# %%
 def deep_vae(he):
     """The same VAE with three hidden layers in the decoder, with PyTorch's weights or with He's."""
     torch.manual_seed(SEED)
@@ -557,27 +561,22 @@ plain = {"shallow": VAE(784, 16, hidden=(256,)), "deep": deep_vae(he=False), "de
 z = torch.randn(500, 16, generator=torch.Generator().manual_seed(SEED))
 with torch.no_grad():
     signal = {name: model.decoder(z).std(0).mean().item() for name, model in plain.items()}
-deep_runs = {name: train_by_fit(model, epochs=8, lr=3e-3) for name, model in plain.items()}
-for he in (False, True):
-    for name, options in (("warm-up", {"warm_up": 125}), ("free bits", {"free_bits": 0.5})):
-        label = f"deep{', He' if he else ''} + {name}"
-        deep_runs[label] = train_by_fit(deep_vae(he), epochs=8, lr=3e-3, **options)
-print(" " * 24 + "rate    held-out ELBO (nats per picture)")
+deep_runs = {name: train_by_fit(plain[name], epochs=8, lr=3e-3) for name in ("shallow", "deep")}
 for name, run in deep_runs.items():
-    print(f"{name:22}{run.held_out['rate'][-1]:6.1f}{run.held_out['elbo'][-1]:12.1f}")
+    print(
+        f"{name:10} rate {run.held_out['rate'][-1]:5.1f}   held-out ELBO {run.held_out['elbo'][-1]:7.1f} nats per picture"
+    )
 print("signal before training:", {name: round(value, 3) for name, value in signal.items()})
 
 # %%
-end_rate = {name: run.held_out["rate"][-1] for name, run in deep_runs.items()}
-end_elbo = {name: run.held_out["elbo"][-1] for name, run in deep_runs.items()}
-ratio = end_rate["deep"] / end_rate["shallow"]
+ratio = deep_runs["deep"].held_out["rate"][-1] / deep_runs["shallow"].held_out["rate"][-1]
 deeper.reveal(deeper.choices[2 if ratio < 0.5 else 1 if abs(ratio - 1) < 1 / 3 else 0])
 assert ratio < 0.5
-assert end_elbo["deep"] < end_elbo["shallow"] - 30
+assert deep_runs["deep"].held_out["elbo"][-1] < deep_runs["shallow"].held_out["elbo"][-1] - 30
 print("The deep decoder uses less than half of the shallow one's rate, and its ELBO is over 30 nats worse.")
 
 # %% [markdown]
-# The shallow network shows that a far better ELBO is within reach, so this time the *search* has failed. Why? Look at the last line of the table: the **signal**, how much the
+# The shallow network shows that a far better ELBO is within reach, so this time the *search* has failed. Why? Look at the last line printed: the **signal**, how much the
 # decoder's log-odds differ between one $z$ and another before training. In the deep decoder they hardly differ. PyTorch draws the weights of a linear layer with $n$ inputs uniformly between
 # $\pm 1/\sqrt n$: variance $\tfrac{1}{3n}$. A sum of $n$ terms then has a third of the mean square of its inputs, and ReLU keeps half of it. So each layer multiplies the mean square by about $\tfrac16$:
 
@@ -603,7 +602,18 @@ cure = Prediction(
 )
 cure.ask()
 
+# %% tags=["nbval-ignore-output"]
+deep_runs["deep, He"] = train_by_fit(plain["deep, He"], epochs=8, lr=3e-3)
+for he in (False, True):
+    for name, options in (("warm-up", {"warm_up": 125}), ("free bits", {"free_bits": 0.5})):
+        label = f"deep{', He' if he else ''} + {name}"
+        deep_runs[label] = train_by_fit(deep_vae(he), epochs=8, lr=3e-3, **options)
+print(" " * 24 + "rate    held-out ELBO (nats per picture)")
+for name, run in deep_runs.items():
+    print(f"{name:22}{run.held_out['rate'][-1]:6.1f}{run.held_out['elbo'][-1]:12.1f}")
+
 # %%
+end_elbo = {name: run.held_out["elbo"][-1] for name, run in deep_runs.items()}
 alone = {"KL warm-up": "deep + warm-up", "free bits": "deep + free bits", "He's weights": "deep, He"}
 gains = {name: end_elbo[run] - end_elbo["deep"] for name, run in alone.items()}
 cure.reveal(max(gains, key=gains.get))
@@ -650,9 +660,9 @@ for s in (0, 2, 10, 50):
     kl_to_standard_normal(torch.zeros(1).double(), s[None]).backward()
     torch.testing.assert_close(s.grad, 0.5 * (s.detach().exp() - 1))
     print(
-        f"log-variance {s.item():3.0f}: gradient {s.grad.item():10.3g}, a step of 0.1 leads to {s.item() - 0.1 * s.grad.item():.3g}"
+        f"log-variance {s.item():3.0f}: gradient {s.grad.item():10.3g}, a step of 0.1 leads to {(s - 0.1 * s.grad).item():.3g}"
     )
-print("exp(88) and exp(89) in single precision:", torch.tensor([88.0, 89.0]).exp().tolist())
+print("exp(88) and exp(89) in single precision:", [f"{v:.2g}" for v in torch.tensor([88.0, 89.0]).exp().tolist()])
 
 # %% [markdown]
 # At $s = 10$, plain gradient descent leaps to below −1,000. And all pictures share the weights that make $s$, so a leap that lowers it for some raises it for others; beyond 88.7 the
@@ -668,6 +678,7 @@ class BoundedVAE(VAE):
         return mu, log_var.clamp(-8, 8)
 
 
+# %%
 bounding = Prediction(
     "SGD at 0.1 ends in nan. Does it still, if the log-variances are kept between -8 and 8?",
     ["no, training goes on", "yes, nan again"],
@@ -701,17 +712,27 @@ assert broken["log-variance bounded"]
 assert traces["SGD at 0.1"][:-1, 2].max() > 1e4 * traces["SGD at 0.1"][0, 2]
 assert ends["gradient clipped at 10"] > ends["SGD at 0.01"] + 3
 assert ends["Adam at 0.003"] > ends["gradient clipped at 10"] + 5
-print(
-    "SGD at 0.1 breaks within three epochs, with the log-variances bounded or not; clipping and the smaller step do not."
-)
+print("SGD at 0.1 breaks, with the log-variances bounded or not; clipping and the smaller step do not.")
 print("Clipping does better than the smaller step by over 3 nats, and Adam better than clipping by over 5.")
 
 # %% [markdown]
-# Follow the trace: two ordinary steps, then the rate is in the thousands or more, the gradient ten thousand times longer, and two or three steps later all is lost. Bounding the log-variance takes away the
+# Follow the trace: two ordinary steps, then the rate explodes, the gradient is over ten thousand times longer, and a few steps later all is lost. Bounding the log-variance takes away the
 # exponential, not the cause: the *step* was too long, and now $\mu^2$ and the decoder run away instead. Clipping shortens just those steps whose gradient explodes; a smaller learning rate shortens all, and learns less.
-# Adam divides each gradient by its recent size, so an exploding gradient hardly lengthens its step. That is why you may never have met this `nan`.
-#
-# Adam can be made to fail too: type 2 for 2e-3. `fit` stops at the first term that is not finite, and names it.
+# Adam divides each gradient by its recent size, so no gradient, however long, makes a step of more than $\frac{1 - 0.9}{\sqrt{1 - 0.999}} = 3.2$ times the learning rate (Kingma & Ba 2015). A thousand gradients of 1, then one of 10,000:
+
+# %%
+weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+adam = torch.optim.Adam([weight], lr=0.1)
+for gradient in [1.0] * 1000 + [10_000.0]:
+    before = weight.item()
+    weight.grad = torch.full_like(weight, gradient)
+    adam.step()
+longest = abs(weight.item() - before) / 0.1
+assert longest < 0.1 / np.sqrt(0.001)
+print(f"the last step is {longest:.1f} learning rates long")
+
+# %% [markdown]
+# That is why you may never have met this `nan`. But Adam can be made to fail too: type 2 for 2e-3. `fit` stops at the first term that is not finite, and names it.
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(SEED)
@@ -726,13 +747,11 @@ silenced = BoundedVAE(784, 16, hidden=(256,))
 quiet = fit(silenced, make_terms(silenced), x_train, epochs=3, lr=0.1, held_out=[x_held], seed=SEED)
 
 # %%
-assert "rate" in message
-assert quiet.held_out["elbo"][-1] < -200
-print(
-    "At 2 the rate overflows and fit says so. At 0.1, log-variances bounded, all stays finite and nothing is learned:"
-)
-print("the held-out ELBO is below -200, where ten epochs at 0.007 gave one above -130.")
+assert "'rate'" in message.split("is not finite")[0]
 assert on_held["elbo"] > -130
+assert quiet.held_out["elbo"][-1] < -200
+print("At 2 the rate overflows, and fit says so. At 0.1, bounded, all stays finite and nothing is learned:")
+print("the held-out ELBO is below -200, where ten epochs at 0.007 gave one above -130.")
 
 # %% [markdown]
 # The second run is the more dangerous one: no error, and a VAE that learned next to nothing. **Finite is not trained.** Cure the step size first; a bound on the
@@ -772,6 +791,7 @@ def measure(z_train, z_held, decode, judge):
     }
 
 
+# %%
 def train_both(n_latents, hidden, lr, epochs):
     """An autoencoder (15 epochs) and a VAE of the same layers, and the autoencoder's held-out cost by epoch."""
     torch.manual_seed(SEED)
@@ -805,7 +825,7 @@ print("autoencoders, last epoch minus best:", np.round(curves, 2), "nats")
 
 # %%
 ae2, var2, ae16, var16 = results
-assert curves[0] < 1
+assert max(curves) < 1
 assert var2["rise at 0.1"] < 0.55 * ae2["rise at 0.1"]
 assert var2["reach of samples"] < 0.85 * ae2["reach of samples"]
 assert var2["largest jump"] < ae2["largest jump"]
@@ -813,34 +833,66 @@ assert abs(var2["cost, held-out digits"] - ae2["cost, held-out digits"]) < 8
 assert abs(var2["blind cost"] - ae2["blind cost"]) < 8
 assert var2["agreement, untouched"] < ae2["agreement, untouched"] + 0.03
 print(
-    "Two latents: the autoencoder's last epoch is its best within a nat; there is nothing to stop early. Held-out digits"
+    "Both autoencoders are best at their last epoch, within a nat: nothing to stop early. Two latents: held-out digits"
 )
-print(
-    "and blind samples cost both the same within 8 nats. The VAE's cost rises 0.55 times as much or less, its samples"
-)
-print("land nearer to codes, its paths jump less; and the judge recognises no more of its digits, within 3 points.")
+print("and blind samples cost both models the same within 8 nats. The VAE's cost rises at most 0.55 times as much, its")
+print("samples land nearer to codes, its paths jump less; the judge recognises no more of its digits, within 3 points.")
 
 # %%
 assert abs(var16["cost, training digits"] - ae16["cost, training digits"]) < 8
-assert abs(var16["gap"] - ae16["gap"]) < 5
+assert abs(var16["gap"] - ae16["gap"]) < 3
 assert max(var16[row] / ae16[row] for row in ("rise at 0.1", "rise at 0.5")) < 0.85
-assert abs(var16["agreement at 0.5"] - ae16["agreement at 0.5"]) < 0.04
+assert var16["agreement at 0.5"] > ae16["agreement at 0.5"]
 assert var16["blind cost"] < ae16["blind cost"] - 12
 print(
-    "Sixteen latents: training digits cost both the same within 8 nats, and the gaps agree within 5. A nudge costs the"
+    "Sixteen latents: training digits cost both the same within 8 nats, and the gaps agree within 3. A nudge costs the"
 )
-print("VAE less than 0.85 times as much; nudged by half the spread, the judge recognises both alike within 4 points.")
+print(
+    "VAE less than 0.85 times as much; nudged by half the spread, its digits are recognised more often than the other's."
+)
 print("As a generator, blind, the VAE is over 12 nats better.")
+
+# %%
+with torch.no_grad():
+    drawn = [
+        torch.sigmoid(decode(sample_like(z[0], 10, torch.Generator().manual_seed(SEED))))
+        for z, decode in ((codes, ae.decode), (means, var.decoder))
+    ]
+figure, ax = plt.subplots(figsize=(9, 2))
+plotting.images(torch.cat(drawn), ax=ax, columns=10, row_labels=["autoencoder", "VAE"])
+plotting.show(
+    figure,
+    "Two rows of ten pictures decoded from sampled codes of sixteen numbers, the autoencoder's above the VAE's. Each row "
+    "has some clear digits and some broken or tangled ones; neither row is plainly better.",
+)
+
+# %% [markdown]
+# Twelve nats and more, and the eye sees nothing of it. When a number and the eye disagree, test the number. The blind cost looks for an unseen digit among 5,000 samples; none fits exactly, and a decoder that is *sure* of every pixel pays
+# dearly for each miss. So we make both less sure: multiply their log-odds by a half.
+
+# %% tags=["nbval-ignore-output"]
+blind = {}
+with torch.no_grad():
+    for name, z, decode in (("autoencoder", codes[0], ae.decode), ("VAE", means[0], var.decoder)):
+        logits = decode(sample_like(z, 5000, torch.Generator().manual_seed(SEED)))
+        blind[name] = [blind_cost(x_held, factor * logits) for factor in (1.0, 0.5)]
+        print(f"{name:12} blind cost {blind[name][0]:.1f}, with half the log-odds {blind[name][1]:.1f} nats")
+
+# %%
+lead, lead_less_sure = np.subtract(blind["autoencoder"], blind["VAE"])
+assert lead > 12
+assert 1 < lead_less_sure < 0.5 * lead
+print("With half the log-odds the VAE's lead shrinks to less than half of what it was, and is still over 1 nat.")
 
 # %% [markdown]
 # So, of the sayings:
 #
-# - *A VAE solves the plain autoencoder's overfitting.* **No**, if that means the gap: where both have learned the training digits equally well, held-out digits cost both about equally more. What the VAE does is to learn more slowly
-#   (it pays for every nat that its codes say), so that after equally many epochs it looks less overfitted. More data did more: with 4,000 digits even the autoencoder had nothing to stop early at two latents.
-# - *Smooth latents, against plain autoencoders.* **Yes**, and more data does not make it superfluous: nudges cost less, with two latents and with sixteen, and the paths are more even. Early stopping, the rival of lesson 01, has nothing to offer
+# - *A VAE solves the plain autoencoder's overfitting.* **No**, if that means the gap: where both have learned the training digits equally well, held-out digits cost both more, by the same within 3 nats. Compared after equally many
+#   epochs, the answer looks different; Try it 4 asks why. With 4,000 digits and this schedule the autoencoders had nothing to stop early either.
+# - *Smooth latents, against plain autoencoders.* **Yes**, and more data does not make it superfluous: nudges cost less, with two latents and with sixteen, and with two the paths are more even. Early stopping, the rival of lesson 01, has nothing to offer
 #   here: the autoencoder's best epoch is as brittle as its last, since it is its last.
-# - *The autoencoder keeps the class of a nudged digit better at sixteen latents.* No longer: with four times the digits both keep it about as often.
-# - *A generator.* At sixteen latents the VAE's samples explain unseen digits better by far. That is what its prior and its noise are for.
+# - *The autoencoder keeps the class of a nudged digit better at sixteen latents.* No longer: with four times the digits, and trained until it draws as well, the VAE does.
+# - *A generator.* At sixteen latents the VAE gives unseen digits a higher probability, by over 12 nats; but more than half of that is the autoencoder's overconfidence, not worse samples.
 #
 # ## Easy to forget
 #
@@ -854,12 +906,12 @@ print("As a generator, blind, the VAE is over 12 nats better.")
 # ## Summary
 #
 # - A VAE is two small networks, one draw, two terms, one loop.
-# - The price of a nat of rate, in nats of distortion, lies between neighbouring betas: the curve has slope −β. The held-out ELBO is best at β = 1.
+# - The price of a nat of rate, in nats of distortion, lies between neighbouring betas (from 0.3 up): the curve has slope −β. The held-out ELBO is best at β = 1.
 # - Collapse has several causes, each with its own cure. β = 50 silences even latents that were alive: the loss wants it, and only another β helps. A deep decoder with PyTorch's weights is deaf: He's weights gain over 12 nats, warm-up and free bits less than 8. Once it hears, the KL comes
 #   too early: now warm-up gains 7 nats or more, free bits 4 or more. Where nothing is collapsed, warm-up moves the ELBO by less than 5.
 # - `nan` came from steps that were too long. Bounding the log-variance did not cure it; clipping, a smaller step and Adam did.
 # - The mean in place of a sample flatters a "test ELBO" by over 5 nats.
-# - Against an autoencoder with equal cost on training digits the gap is the same; nudges cost less, and the samples are better.
+# - Against an autoencoder with equal cost on training digits the gap is the same and nudges cost less. Its samples look no better; they are less overconfident.
 #
 # **Back:** [06 · Reconstruction losses](06_reconstruction_losses.ipynb). **Next:** [08 · Inside the latent space](08_inside_the_latent_space.ipynb)
 #
@@ -877,4 +929,5 @@ print("As a generator, blind, the VAE is over 12 nats better.")
 # - Higgins et al. 2017, *beta-VAE*; Alemi et al. 2018, *Fixing a Broken ELBO*: rate, distortion and the slope −β.
 # - Bowman et al. 2016, *Generating Sentences from a Continuous Space*: KL warm-up. Kingma et al. 2016, *Improving Variational Inference with Inverse Autoregressive Flow*: free bits.
 # - Burda, Grosse & Salakhutdinov 2016, *Importance Weighted Autoencoders*: active units. Lucas et al. 2019, *Don't Blame the ELBO!*: collapse as the optimum.
+# - Kingma & Ba 2015, *Adam*: the bound on its steps.
 # - He et al. 2015, *Delving Deep into Rectifiers*: weights that keep the signal.

@@ -61,8 +61,8 @@ print(
 )
 
 # %% [markdown]
-# The mean weight is $p(x)$, whatever $q$ is: $\sum_z q(z)\,\frac{p(x\mid z)p(z)}{q(z)} = \sum_z p(x\mid z)p(z)$. So the average of a few weights is an honest estimate of $p(x)$. Its
-# *logarithm* is not an honest estimate of $\log p(x)$: by Jensen's inequality it is too low on average. With $K$ draws the average value is
+# The mean weight is $p(x)$, whatever $q$ is: $\sum_z q(z)\,\frac{p(x\mid z)p(z)}{q(z)} = \sum_z p(x\mid z)p(z)$. So the average of a few weights is an unbiased estimate of $p(x)$: right on average. Its
+# *logarithm* is a biased estimate of $\log p(x)$: by Jensen's inequality it is too low on average. With $K$ draws the average value is
 #
 # $$\mathcal L_K = \mathbb E\Bigl[\log \tfrac1K\textstyle\sum_{k=1}^K w_k\Bigr].$$
 #
@@ -114,7 +114,7 @@ assert abs(gap / predicted - 1) < 0.05
 #
 # ## 2. The general code, on a model whose log p(x) is a formula
 #
-# For a VAE, draw $K$ latents for each picture from the encoder's $q(z\mid x)$, and average the weights. They are as small as $e^{-500}$, so one stays
+# For a VAE, draw $K$ latents for each picture from the encoder's $q(z\mid x)$, and average the weights. They run from about $e^{-160}$ to $e^{180}$ below, beyond what 32-bit numbers hold, so one stays
 # with logarithms: `logaddexp(a, b)` is $\log(e^a + e^b)$, computed without leaving them.
 
 
@@ -170,11 +170,11 @@ print("For each of", len(x_held), "held-out digits one draw gives log p(x) withi
 
 # %% [markdown]
 # As in section 1, when $q$ *is* the posterior all weights are the same. On the principal axes $P$ is diagonal, so that a diagonal Gaussian can be the posterior.
-# Lesson 08 turned the latent axes by a rotation $R$, $W \to WR$: the same $p(x)$, but $P$ is no longer diagonal.
+# Lesson 08 turned the latent axes by a rotation $R$: it replaced $W$ by $WR$. We do that here, and give the encoder the best diagonal $q$ again.
 
 # %%
 turned = Prediction(
-    "The ten latent axes are turned at random. What becomes of log p(x), and of the ELBO with the best diagonal q?",
+    "The ten latent axes are turned at random, W becomes WR. What becomes of log p(x), and of the ELBO with the best diagonal q?",
     ["both stay", "log p(x) stays, the ELBO falls", "both fall"],
 )
 turned.ask()
@@ -187,7 +187,7 @@ exact_rotated = rotated.log_p_x(x_held.double()).detach()
 gap_by_formula = 0.5 * (precision.diagonal().log().sum() - torch.logdet(precision))
 
 # %% [markdown]
-# The last line is the gap by formula. For a diagonal $q$ with the posterior's mean and the best variances, $s_i^2 = 1/P_{ii}$ (lesson 02), in
+# $(WR)(WR)^\top = WW^\top$, so $p(x)$ ought to stay; but $P$ is no longer diagonal. The last line is the gap by formula. For a diagonal $q$ with the posterior's mean and the best variances, $s_i^2 = 1/P_{ii}$ (lesson 02), in
 # $\mathrm{KL}(q\Vert p) = \tfrac12\bigl[\operatorname{tr}(P\,\mathrm{diag}(s^2)) - d - \sum_i\log s_i^2 - \log\det P\bigr]$ the trace is $\sum_i P_{ii}/P_{ii} = d$. What is left is $\tfrac12\bigl[\sum_i \log P_{ii} - \log\det P\bigr]$.
 # Against it, three other roads: PyTorch's own KL, the library's, and exact log p(x) minus the ELBO measured by sampling.
 
@@ -211,7 +211,7 @@ turned.reveal(turned.choices[2 if not stays else 1 if falls else 0])
 print("The same log p(x), and an ELBO that is lower by over 0.2 nats. All four roads agree.")
 
 # %% [markdown]
-# That loss is the first part of the gap, the *family gap*: no Gaussian in the family of diagonal ones is the posterior. Do more draws make up for it?
+# That loss is the first part of the gap, the *family gap* (Cremer et al. 2018 call it the approximation gap): no Gaussian in the family of diagonal ones is the posterior. Do more draws make up for it?
 
 # %% tags=["nbval-ignore-output"]
 counts = (1, 10, 100)
@@ -229,7 +229,7 @@ assert linear_gaps[2] < linear_gaps[0] / 15
 print("Ten draws close more than two thirds of it, a hundred all but a fifteenth.")
 
 # %% [markdown]
-# They do, about as the rule of section 1 says. So a mild misfit of the family is cheap to repair. Now to the other part.
+# They do. From 10 to 100 draws about as the rule of section 1 says; from 1 to 10 by less, since $\delta$ is not small yet. So a mild misfit of the family is cheap to repair. Now to the other part.
 #
 # ## 3. The second part: the encoder itself
 #
@@ -243,8 +243,8 @@ print("Ten draws close more than two thirds of it, a hundred all but a fifteenth
 
 # %%
 blame = Prediction(
-    "The decoder is exact, and the encoder is trained on 400 digits. Whose gap is larger, and by what factor?",
-    ["alike, within a factor 1.5", "held-out digits, over 1.5 times", "training digits, over 1.5 times"],
+    "The decoder is exact, and a linear encoder is trained on 400 digits. How large is the gap of held-out digits?",
+    ["at most 1.5 times that of the 400", "1.5 to 5 times", "more than 5 times"],
 )
 blame.ask()
 
@@ -283,12 +283,13 @@ print(f"held out, as exact log p(x) minus sampled ELBO: {sampled_held:.2f} ± {e
 
 # %%
 assert abs(sampled_held - gap_held) < 4 * error_held
-blame.reveal(blame.choices[1 if gap_held > 1.5 * gap_train else 2 if gap_train > 1.5 * gap_held else 0])
-assert gap_held > 1.5 * gap_train
-print("The gap of held-out digits is over 1.5 times that of the digits the encoder was trained on.")
+times = (gap_held / gap_train).item()
+blame.reveal(blame.choices[0 if times <= 1.5 else 1 if times <= 5 else 2])
+assert 2 < times < 4
+print("The gap of held-out digits is between 2 and 4 times that of the digits the encoder was trained on.")
 
 # %% [markdown]
-# The weights of the encoder, 7,840 of them, have learned the 400 digits rather than how to find posteriors. **An encoder can overfit, with a decoder that is perfect.** The ELBO of held-out digits
+# The 7,840 weights of the encoder fit the 400 digits better than others (and even those not perfectly; 0 would be possible). **An encoder can overfit, with a decoder that is perfect.** The ELBO of held-out digits
 # then looks bad, although the model of the digits, $p(x)$, is as good as before: it never changed.
 #
 # ## 4. A real VAE, and the truth by quadrature
@@ -339,7 +340,7 @@ def log_p_x_on_grid(model, x, **grid):
 
 
 # %% [markdown]
-# Is the grid fine and wide enough? A coarser one and a wider one have to give the same, and the prior has to sum to 1.
+# Is the grid fine and wide enough? A coarser one and a wider one have to give the same, digit by digit, and the prior has to sum to 1.
 
 # %%
 seen, judged = binary_train[:200], binary_held[:200]
@@ -349,9 +350,11 @@ wide = log_p_x_on_grid(vae, judged, reach=8.0, points=321)
 line = torch.linspace(-6, 6, 241).double()
 cells = log_normal(torch.cartesian_prod(line, line), torch.zeros(2), torch.zeros(2)) + 2 * torch.log(line[1] - line[0])
 print(f"the prior sums to {cells.exp().sum():.4f} on the grid")
+assert abs(cells.exp().sum() - 1) < 1e-4
+assert (exact_judged - coarse).abs().max() < 0.7
 assert abs(exact_judged.mean() - coarse.mean()) < 0.05
 assert abs(exact_judged.mean() - wide.mean()) < 0.02
-print("Mean log p(x) of 200 digits: coarse and fine grid agree within 0.05 nats, wide and fine within 0.02.")
+print("Twice as coarse: no digit changes by 0.7 nats, the mean by less than 0.05. Wider: the mean by less than 0.02.")
 
 # %% [markdown]
 # Now we have a true log p(x) for a true VAE, and can hold the bound against it, for digits the VAE was trained on and for others.
@@ -366,7 +369,7 @@ where.ask()
 
 # %%
 def sampled_elbo(model, x, repeats=50):
-    """The mean ELBO of the pictures, with `repeats` draws of z for each."""
+    """The mean ELBO of the pictures, with `repeats` draws of z for each: minus rate minus distortion (lesson 07)."""
     return np.mean([-sum(rate_distortion(model, x, 100 * SEED + i)) for i in range(repeats)])
 
 
@@ -391,10 +394,9 @@ print(
 print("With 1,000 draws over 0.2 nats are still missing.")
 
 # %% [markdown]
-# **The held-out ELBO understates the model.** Part of what looks like overfitting of the model is overfitting of its encoder. Lesson 01 saw the same from outside: the decoder could draw
-# held-out digits, but the encoder put them in the wrong place.
+# **The held-out ELBO understates the model**, more than the training ELBO does.
 #
-# Importance sampling, which ought to be the judge, comes out too low as well. Where the encoder's Gaussian misses the posterior, nearly all draws have weights of next to nothing, and now and then one is huge. Look at two digits.
+# Importance sampling, which ought to be the judge, comes out too low as well. Look at two digits: an easy one, with rank 20 of 200 by what 100 draws miss, and a hard one, with rank 190.
 
 
 # %%
@@ -405,7 +407,7 @@ def draw_bound(figure, k, digit):
     ax.hist(estimates - truth, bins=40, range=(-16, 3), color="C0", alpha=0.7)
     ax.axvline(0, ymax=0.75, color="black", label="exact")
     ax.axvline(estimates.mean() - truth, ymax=0.75, color="C1", linestyle="--", label="mean of the estimates")
-    ax.set(xlabel="estimate minus exact log p(x) (nats)", ylabel="estimates", xlim=(-16, 3), ylim=(0, 130))
+    ax.set(xlabel="estimate minus exact log p(x) (nats)", ylabel="estimates", xlim=(-16, 3), ylim=(0, 200))
     ax.set_xticks([-15, -10, -5, 0])
     ax.legend(loc="upper left", fontsize="small")
     return f"K = {k}: the estimates average {estimates.mean():.2f} nats, the truth is {truth:.2f} nats."
@@ -438,12 +440,12 @@ print("With 100 draws the estimates of the easy digit are on average less than 0
 print("those of the hard digit more than 1.")
 
 # %% [markdown]
-# Move K, and change the digit. On the easy digit the estimates soon close in on the truth; on the hard one they stay too low. In practice you have no black line, so plot the bound against $K$: while it climbs, it is not the answer.
+# Move K, and change the digit. On the easy digit the estimates soon close in on the truth; on the hard one they stay too low: most draws land where the weight is small, and the few large weights, at the right of the histogram, come too rarely. In practice you have no black line. Plot the bound against $K$: while it climbs, it is not the answer, and a flat curve is no proof either.
 #
 # ## 5. Who is to blame?
 #
-# For each digit, look for the best Gaussian by gradient ascent on *its own* mean and variances, not through the encoder. That needs the ELBO of a given Gaussian without noise. In two dimensions Gauss-Hermite quadrature does it: five well-chosen points
-# in each direction, $z = \mu + L\varepsilon$ with tabled $\varepsilon$ and weights.
+# For each digit, look for the best Gaussian by gradient ascent on *its own* mean and variances, not through the encoder. That needs the ELBO of a given Gaussian without noise. In two dimensions Gauss-Hermite quadrature does it: a few well-chosen points
+# in each direction, $z = \mu + L\varepsilon$ with tabled $\varepsilon$ and weights; 5 while we search, 12 to judge.
 
 
 # %%
@@ -475,12 +477,12 @@ def best_gaussian(model, x, correlated, steps=100):
 
 
 # %% [markdown]
-# So there are now three Gaussians for each digit: the encoder's, the best diagonal one, and the best with a covariance. Their distances to $\log p(x)$ say who loses how much.
+# So there are now three Gaussians for each digit: the encoder's, the best diagonal one, and the best with a covariance. What each ELBO lacks to $\log p(x)$ says who loses how much. (If the search is not perfect, the family gap comes out too large, not too small.) We take the first 40 digits of each set.
 
 # %%
 largest = Prediction(
     "On held-out digits, which part of the gap is the larger?",
-    ["the family gap: posteriors are no diagonal Gaussians", "the amortisation gap: the encoder misses", "about equal"],
+    ["the family gap", "the amortisation gap", "about equal, within a factor 1.5"],
 )
 largest.ask()
 
@@ -512,17 +514,18 @@ family, amortisation = parts["held out"][3] - parts["held out"][1], parts["held 
 largest.reveal(largest.choices[0 if family > 1.5 * amortisation else 1 if amortisation > 1.5 * family else 2])
 own_by_sampling = sampled_elbo(vae, judged[:40])
 assert abs(own_by_sampling - parts["held out"][0]) < 0.5
-assert family > 0
+assert family < 0.3
 assert amortisation > 5 * family
 assert parts["held out"][2] > parts["held out"][1] - 0.01
-print("Held out, the encoder loses over five times as much as the family of Gaussians does.")
+print("Held out, diagonal Gaussians lose less than 0.3 nats on average, the encoder over five times as much.")
 
 # %% [markdown]
-# Here diagonal Gaussians are good enough: for each digit there is one that comes very close to the posterior. The encoder just does not find it. This agrees with Cremer et al. 2018. It depends on the model: the decoder has been trained to have posteriors that the encoder can match.
+# Here diagonal Gaussians are good enough: on average the best one comes very close to the posterior. The encoder does not find it. Lesson 01 saw the same from outside: the decoder could draw held-out digits, but the encoder put them in the wrong place. So part of what looks like overfitting of the *model* is overfitting of its *encoder*.
+# Cremer et al. 2018 found the same on larger models. It depends on the model: this decoder was trained to have posteriors that a diagonal Gaussian can match.
 #
 # ## 6. Is training on a bound "stricter"?
 #
-# One hears: the ELBO is lower than $\log p(x)$, so a model trained on it has to be better than it looks. True: its $\log p(x)$ is at least its ELBO. But is it as good as a model that was trained on a tighter bound? Maximise
+# Training minimises $-\mathrm{ELBO}$, an *upper* bound on $-\log p(x)$ (lesson 05). One hears that this is the stricter training: what is pushed down from above ends up lower than it looks. True: $\log p(x)$ is at least the ELBO. But is the model as good as one that was trained on a tighter bound? Maximise
 # $\mathcal L_5$ instead, the *importance-weighted autoencoder* (IWAE, Burda et al. 2016). The same networks, the same number of epochs.
 
 
@@ -538,8 +541,13 @@ def negative_iwae(model, x, k=5):
 
 # %%
 stricter = Prediction(
-    "Both models' exact log p(x) on held-out digits: what does training with five draws gain?",
-    ["less than 1 nat: the ELBO is strict enough", "more than 1 nat", "it loses: a looser bound is stricter training"],
+    "What does training with five draws change on held-out digits, by more than 1 nat?",
+    [
+        "neither log p(x) nor the ELBO",
+        "both rise alike, within 1 nat",
+        "log p(x) rises, the ELBO less or not",
+        "log p(x) falls",
+    ],
 )
 stricter.ask()
 
@@ -553,21 +561,24 @@ for name, elbo, truth in zip(("trained on the ELBO", "trained on K = 5"), elbos,
 
 # %%
 gain = exacts[1] - exacts[0]
-stricter.reveal(stricter.choices[1 if gain > 1 else 2 if gain < 0 else 0])
+lag = gain - (elbos[1] - elbos[0])  # how much of the gain the ELBO does not show
+stricter.reveal(stricter.choices[3 if gain < -1 else 2 if lag > 1 else 1 if gain > 1 else 0])
 assert gain > 1
-assert elbos[1] - elbos[0] < 0.7 * gain
+assert lag > 1
+# the grid is fine enough for this model too
+assert abs(exact_iwae.mean() - log_p_x_on_grid(iwae, judged, points=121).mean()) < 0.05
 assert exacts[1] - elbos[1] > exacts[0] - elbos[0]
 print(
-    "Trained on five draws, log p(x) is higher by over 1 nat; the ELBO shows less than 0.7 of that. The gap has grown."
+    "Trained on five draws, log p(x) is higher by over 1 nat, of which the ELBO misses over 1 nat: the gap has grown."
 )
 
 # %% [markdown]
-# So no, not stricter: *distorted*. A model trained on the ELBO gives up likelihood to have posteriors that its encoder can match. With five draws the encoder may be less precise, and the model is freer. And the ELBO, used as a judge, fails to see most
-# or part of the gain. **The guarantee is one-sided**: a high ELBO proves a high $\log p(x)$; a lower one proves nothing.
+# So no, not stricter: *distorted*. A likely reason is the one of lesson 05: a model trained on the ELBO gives up likelihood to have posteriors that its encoder can match. With five draws the encoder may be less precise, and the model is freer. (The other difference, five draws a step instead of one, is Try it 5.) And judged by the ELBO, the better model may even look
+# like the worse one. **The guarantee is one-sided**: a high ELBO proves a high $\log p(x)$; a lower one proves nothing.
 #
 # ## 7. More latents, and no truth
 #
-# With twenty latents there is no grid. What can one say? Only the bound against $K$.
+# With twenty latents there is no grid. What can one say? Only the bound against $K$. (Every K starts from the same seed, so neighbouring points share draws.)
 
 # %% tags=["nbval-ignore-output"]
 vae20 = train(negative_elbo, n_latents=20)
@@ -580,7 +591,7 @@ print("20 latents: " + "   ".join(f"K = {k} {value:.1f}" for k, value in zip(cou
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 for ax, climb, title in ((left, climb2, "2 latents"), (right, climb20, "20 latents")):
     ax.semilogx(counts, climb, "o-", label="bound")
-    ax.set(xlabel="K, draws for each digit", ylabel="nats per picture", title=title)
+    ax.set(xlabel="K, draws for each digit", ylabel="nats per picture", title=f"{title} (axis of its own)")
 left.axhline(exacts[0], color="black", linestyle="--", label="exact")
 left.legend()
 plotting.show(
@@ -593,18 +604,18 @@ plotting.show(
 steps20 = np.diff(climb20)
 assert steps20[0] > steps20[-1] > 0
 assert climb20[-1] - climb20[0] > 2
-assert climb20[-1] - climb2[-1] > 20
+assert climb20[-1] - exacts[0] > 30
 print(
     "20 latents: from K = 1 to K = 1000 the bound rises by over 2 nats, the last step is smaller than the first but not zero,"
 )
-print("and it is more than 20 nats above that of 2 latents.")
+print("and it is more than 30 nats above the exact log p(x) of 2 latents.")
 
 # %% [markdown]
-# What you may say: "at least so much, and still rising at $K = 1000$". That is enough here: twenty latents beat two by more than any of our gaps. To tell two models apart that differ by one nat, it would not be enough.
+# What you may say: "at least so much, and still rising at $K = 1000$". That is enough here: a lower bound for twenty latents lies far above the exact value for two. To tell two models apart that differ by one nat, it would not be enough.
 #
 # ## 8. How to report a VAE honestly
 #
-# Here are six numbers for the same two-latent VAE. All of them can be found in print under the name "log-likelihood" or "ELBO".
+# Here are six numbers for the same two-latent VAE. Each could be passed off as its "log-likelihood".
 
 
 # %%
@@ -640,7 +651,7 @@ print("With the mean in place of a sample the 'ELBO' rises by over 0.3 nats; rec
 #
 # - **which digits**: held out, binarised or grey, and how;
 # - **which quantity**: ELBO, or the bound with $K$ draws, with $K$, and whether it still rises;
-# - **in which unit**: nats per picture, summed over pixels, constants kept; with its standard error over pictures and draws;
+# - **in which unit**: nats per picture, summed over pixels, constants kept; with its standard error over pictures (which this lesson left out, comparing models on the same digits);
 # - **which likelihood** the decoder has (lesson 06), since a density on grey pixels and a probability of binary pixels cannot be compared;
 # - **rate and distortion** apart (lesson 07), since models with the same ELBO may have very different latents.
 #
@@ -655,10 +666,10 @@ print("With the mean in place of a sample the 'ELBO' rises by over 0.3 nats; rec
 # ## Summary
 #
 # - log p(x) = ELBO + family gap + amortisation gap. On a linear VAE all of it is exact: on the principal axes the bound is tight; turned axes cost over 0.2 nats of ELBO and nothing of log p(x).
-# - An encoder can overfit beside a perfect decoder: over 1.5 times the gap on held-out digits.
+# - An encoder can overfit beside a perfect decoder: over twice the gap on held-out digits.
 # - On a VAE with two latents the held-out ELBO lies over 2 nats below the truth, and nearly all of that is the encoder's doing, not the Gaussians'.
-# - More draws tighten the bound, fast if the weights vary little, very slowly where the encoder misses the posterior.
-# - Training on five draws gained over 1 nat of log p(x), of which the ELBO showed less than 0.7. Training on a bound is not stricter; it favours models whose posterior the encoder can match.
+# - More draws tighten the bound, fast if the weights vary little, very slowly where the encoder misses the posterior. No number of draws is enough for every model.
+# - Training on five draws gained log p(x), and over 1 nat of that gain the ELBO did not show. Training on a bound is not stricter; it has another optimum.
 #
 # **Back:** [09 · Latent arithmetic](09_latent_arithmetic.ipynb). This is the last lesson; [00 · Start here](00_start_here.ipynb) has the map.
 #
@@ -668,6 +679,7 @@ print("With the mean in place of a sample the 'ELBO' rises by over 0.3 nats; rec
 # 2. In section 5, start `best_gaussian` from the encoder's Gaussian instead of the grid's best point. Does it find the same? What does that say about the encoder's mistakes?
 # 3. Train the two-latent VAE for 100 epochs. Follow ELBO and exact log p(x) of held-out digits: do they get worse at the same time?
 # 4. Improve the bound without touching the model: train only the encoder for some epochs on *held-out* digits. Which of the six numbers of section 8 move? Would that be honest?
+# 5. Section 6 changed the bound *and* the number of draws. Train on the average ELBO of five draws (replace `logsumexp` by the mean), and see how much of the gain is left.
 #
 # ## Sources
 #
