@@ -9,8 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from PIL import Image
 
-from vae_lessons import distributions, evaluation, latents, models
+from vae_lessons import data, distributions, evaluation, latents, models
 from vae_lessons.build import execute, is_current, read_source, write
 
 ROOT = Path(__file__).parents[1]
@@ -276,6 +277,44 @@ def test_lesson_09_defines_the_librarys_vectors_and_arcs():
     torch.testing.assert_close(matched(z, has, match), latents.matched_attribute_vector(z, has, match))
     for end in (z[1], 2 * z[0]):
         torch.testing.assert_close(slerp(z[0], end, 7), latents.slerp(z[0], end, 7))
+
+
+def celeba_like(root, n=40):
+    """A folder laid out as CelebA's, with drawn faces of its size and three attributes; returns their names."""
+    x, factors = data.faces(n, seed=3)
+    (root / "img_align_celeba").mkdir(parents=True)
+    has = {"Eyeglasses": factors["glasses"] > 0.5, "Smiling": factors["smile"] > 0, "Pale_Skin": factors["skin"] > 0}
+    lines = [str(n), " ".join(has)]
+    for i in range(n):
+        face = Image.fromarray((255 * x[i].reshape(48, 48)).byte().numpy()).resize((178, 178)).convert("RGB")
+        photograph = Image.new("RGB", (178, 218))
+        photograph.paste(face, (0, 20))
+        photograph.save(root / "img_align_celeba" / f"{i + 1:06}.jpg")
+        lines.append(f"{i + 1:06}.jpg " + " ".join("1" if values[i] else "-1" for values in has.values()))
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    return list(has)
+
+
+def test_lesson_09_runs_on_celeba_by_changing_one_line(tmp_path, capsys):
+    names = celeba_like(tmp_path)
+    sources = [cell.source for cell in code_cells("09_latent_arithmetic")]
+    first = next(i for i, source in enumerate(sources) if source.startswith("CELEBA = None"))
+    earlier = ["attribute_vector", "matched_attribute_vector", "train_vae", "coder", "attribute_effect"]
+    namespace = {"SEED": 0}
+    for item, function in zip(earlier, definitions("09_latent_arithmetic", *earlier, given=namespace), strict=True):
+        namespace = function.__globals__ | {item: function}
+    own = "\n".join(sources[first:]).replace("CELEBA = None", f"CELEBA = {str(tmp_path)!r}", 1)
+    exec(compile(own, "09_latent_arithmetic.ipynb", "exec"), namespace)
+    assert namespace["own_probe"].names == names
+    assert len(namespace["train"][0]) == 32
+    assert len(namespace["held"][0]) == 8
+    for report in namespace["reports"].values():
+        assert list(report) in (["plain", "matched by Smiling"], ["plain", "matched by Eyeglasses"])
+        for before, after, moved in report.values():
+            assert 0 <= before <= 1
+            assert 0 <= after <= 1
+            assert len(moved) == 2
+    assert "Eyeglasses, plain: seen on" in capsys.readouterr().out
 
 
 def test_lesson_10_defines_the_librarys_importance_sampling():
