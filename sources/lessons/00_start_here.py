@@ -263,18 +263,18 @@ print("The probe sees glasses on over 95 % of those who wore none, and on averag
 # | | lesson | the question it answers |
 # |---|---|---|
 # | 00 | Start here | What can a VAE do? |
-# | 01 | A plain autoencoder overfits its latent space | Does it, and does a VAE cure it? |
-# | 02 | Sampling from a Gaussian | How do we draw from $\mathcal N(\mu, \Sigma)$, and what does a vector $\sigma$ give up? |
-# | 03 | The reparametrization trick | How do gradients pass through a random draw? |
-# | 04 | The KL divergence | What pulls the latents towards $\mathcal N(0, I)$, and how far? |
-# | 05 | Jensen's inequality and the ELBO | What does a VAE maximise, and what does that guarantee? |
-# | 06 | Reconstruction losses | BCE or MSE, and what do they assume? |
-# | 07 | Training a VAE | How do the two parts of the loss balance, and how does training go wrong? |
-# | 08 | Inside the latent space | What do the latents mean, and are they independent? |
-# | 09 | Latent arithmetic | How well do smile and glasses vectors work? |
-# | 10 | How tight is the bound? | How far is the ELBO from $\log p(x)$? |
+# | 01 | [A plain autoencoder overfits its latent space](01_autoencoder.ipynb) | Does it, and does a VAE cure it? |
+# | 02 | [Sampling from a Gaussian](02_gaussian_sampling.ipynb) | How do we draw from $\mathcal N(\mu, \Sigma)$, and what does a vector $\sigma$ give up? |
+# | 03 | [The reparametrization trick](03_reparametrization.ipynb) | How do gradients pass through a random draw? |
+# | 04 | [The KL divergence](04_kl_divergence.ipynb) | What pulls the latents towards $\mathcal N(0, I)$, and how far? |
+# | 05 | [Jensen's inequality and the ELBO](05_jensen_elbo.ipynb) | What does a VAE maximise, and what does that guarantee? |
+# | 06 | [Reconstruction losses](06_reconstruction_losses.ipynb) | BCE or MSE, and what do they assume? |
+# | 07 | [Training a VAE](07_training_a_vae.ipynb) | How do the two parts of the loss balance, and how does training go wrong? |
+# | 08 | [Inside the latent space](08_inside_the_latent_space.ipynb) | What do the latents mean, and are they independent? |
+# | 09 | [Latent arithmetic](09_latent_arithmetic.ipynb) | How well do smile and glasses vectors work? |
+# | 10 | [How tight is the bound?](10_how_tight_is_the_bound.ipynb) | How far is the ELBO from $\log p(x)$? |
 #
-# Each builds on those before it. Lessons whose file you do not see in this folder are still being written.
+# Each builds on those before it.
 #
 # ## Notation
 #

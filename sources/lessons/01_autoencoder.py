@@ -757,7 +757,7 @@ print("untouched held-out digits cost both the same within 12 nats.")
 # - With sixteen numbers the autoencoder keeps a nudged digit's class more often than the VAE.
 # - The trouble sits between encoder and decoder: the decoder can draw digits for which the encoder gives a wrong code.
 #
-# **Back:** [00 · Start here](00_start_here.ipynb). **Next:** lesson 02 draws samples from a Gaussian, the first part of the black box of section 7.
+# **Back:** [00 · Start here](00_start_here.ipynb). **Next:** [02 · Sampling from a Gaussian](02_gaussian_sampling.ipynb), the first part of the black box of section 7.
 #
 # ## Try it
 #

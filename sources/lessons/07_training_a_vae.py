@@ -429,13 +429,13 @@ explore(
     stills=[{"beta": 0.1}, {"beta": 1}, {"beta": 10}, {"beta": 50}],
     alt="Four stills: on the left of each the curve of distortion against rate with the chosen beta marked, on the right six held-out "
     "digits, the same redrawn, and twelve samples. Beta 0.1 and 1: most digits redrawn recognisably, samples made of strokes but seldom a clear digit. "
-    "Beta 10: all blurred and much alike. Beta 50: one and the same grey cloud everywhere.",
+    "Beta 10: blurred, only coarse shapes are left. Beta 50: one and the same grey cloud everywhere.",
     size=(5.9, 2.9),
 )
 
 # %% [markdown]
 # At β = 0.1 digits are redrawn best; its samples are tangles of strokes. At 1 some samples are digits, and many are not: ten epochs are few, and lesson 08 has more to say on where the prior samples.
-# At 10 all is blur. At 50 every picture, redrawn or sampled, is the same cloud. No β is "the
+# At 10 only coarse shapes are left. At 50 every picture, redrawn or sampled, is the same cloud. No β is "the
 # balance" for all uses; β = 1 is the one for which the sum is a bound on $-\log p(x)$.
 #
 # ## 6. A collapse that the loss asks for
@@ -828,7 +828,7 @@ ae2, var2, ae16, var16 = results
 assert max(curves) < 1
 assert var2["rise at 0.1"] < 0.55 * ae2["rise at 0.1"]
 assert var2["reach of samples"] < 0.85 * ae2["reach of samples"]
-assert var2["largest jump"] < ae2["largest jump"]
+assert max(abs(v["largest jump"] - a["largest jump"]) for v, a in ((var2, ae2), (var16, ae16))) < 0.02
 assert abs(var2["cost, held-out digits"] - ae2["cost, held-out digits"]) < 8
 assert abs(var2["blind cost"] - ae2["blind cost"]) < 8
 assert var2["agreement, untouched"] < ae2["agreement, untouched"] + 0.03
@@ -836,7 +836,10 @@ print(
     "Both autoencoders are best at their last epoch, within a nat: nothing to stop early. Two latents: held-out digits"
 )
 print("and blind samples cost both models the same within 8 nats. The VAE's cost rises at most 0.55 times as much, its")
-print("samples land nearer to codes, its paths jump less; the judge recognises no more of its digits, within 3 points.")
+print(
+    "samples land nearer to codes; the judge recognises no more of its digits, within 3 points. And the largest jump on a"
+)
+print("path between two digits differs by less than 0.02, with two latents and with sixteen.")
 
 # %%
 assert abs(var16["cost, training digits"] - ae16["cost, training digits"]) < 8
@@ -889,7 +892,7 @@ print("With half the log-odds the VAE's lead shrinks to less than half of what i
 #
 # - *A VAE solves the plain autoencoder's overfitting.* **No**, if that means the gap: where both have learned the training digits equally well, held-out digits cost both more, by the same within 3 nats. Compared after equally many
 #   epochs, the answer looks different; Try it 4 asks why. With 4,000 digits and this schedule the autoencoders had nothing to stop early either.
-# - *Smooth latents, against plain autoencoders.* **Yes**, and more data does not make it superfluous: nudges cost less, with two latents and with sixteen, and with two the paths are more even. Early stopping, the rival of lesson 01, has nothing to offer
+# - *Smooth latents, against plain autoencoders.* **Yes**, and more data does not make it superfluous: nudges cost less, with two latents and with sixteen. Interpolation shows little of it: the paths are about as even. Early stopping, the rival of lesson 01, has nothing to offer
 #   here: the autoencoder's best epoch is as brittle as its last, since it is its last.
 # - *The autoencoder keeps the class of a nudged digit better at sixteen latents.* No longer: with four times the digits, and trained until it draws as well, the VAE does.
 # - *A generator.* At sixteen latents the VAE gives unseen digits a higher probability, by over 12 nats; but more than half of that is the autoencoder's overconfidence, not worse samples.
