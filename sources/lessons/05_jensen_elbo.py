@@ -109,7 +109,7 @@ explore(
 # Three gifts come with it. *The gap* is exactly the average of $h$. It is zero (the bound is **tight**) only if $X$ never leaves $m$: **if $X$ is constant**.
 # And for small steps $h(t) \approx \frac{(t-m)^2}{2m^2}$ (the square term in Taylor's series of $-\log$), so *the gap is about* $\operatorname{Var}(X)/(2m^2)$.
 #
-# A test case with a known answer: $X$ of a gamma distribution with shape $k$ has mean $k$, variance $k$ and $\mathbb E[\log X] = \psi(k)$, the digamma function.
+# A test case with a known answer: $X$ of a gamma distribution with shape $k$ and scale 1 has mean $k$, variance $k$ and $\mathbb E[\log X] = \psi(k)$, the digamma function.
 
 
 # %%
@@ -192,7 +192,11 @@ def descend(loss, points, steps=100, rate=0.3):
 # %%
 falls = Prediction(
     "The bound falls at every one of 100 steps. What does the share of errors do?",
-    ["it never rises", "it rises, by 5 points at most", "it rises by more than 5 points above its lowest"],
+    [
+        "it never rises",
+        "it rises, by 5 percentage points at most",
+        "it rises to over 5 percentage points above its lowest",
+    ],
 )
 falls.ask()
 
@@ -227,8 +231,8 @@ plotting.show(
 )
 
 # %% [markdown]
-# The bound kept its promise: at no step were there more errors than it says. It promised no more. Its optimum is not the optimum of the error: to make ten hopeless points *less* wrong, it gives up
-# points near the boundary. Fit without the ten, and count on all 210:
+# The bound kept its promise: at no step were there more errors than it says. It promised no more. Its optimum is not the optimum of the error: to make ten hopeless points *less* wrong, it turns the line and gives up
+# others. Fit without the ten, and count on all 210:
 
 # %%
 without = y * (inputs @ descend(bits, slice(0, 200))[-1])
@@ -238,7 +242,7 @@ assert bits(without).mean() > bound[-1] + 0.3
 assert wrong(without).mean() < errors[-1] - 0.05
 
 # %% [markdown]
-# A worse bound, a better classifier. Keep two sentences in mind: **a bound certifies a value; its optimum lies elsewhere.** Both return for the ELBO.
+# A worse bound, a better classifier. Keep two sentences in mind: **a bound certifies a value; its optimum may lie elsewhere.** Both return for the ELBO.
 #
 # ## 4. A bound with a free parameter
 #
@@ -345,7 +349,7 @@ for m, s in ((0.5, 0.5), (3.0, 1.0)):
 # ## 5. The ELBO by hand: a latent coin
 #
 # The smallest latent-variable model: $z$ is a fair coin, $p(z) = \frac12$; the one pixel $x$ is ink with probability 0.2 if $z = 0$ and 0.8 if $z = 1$. We see ink. Then $p(x) = \frac12\cdot 0.2 + \frac12\cdot 0.8 = 0.5$, and the *posterior*, what $z$ probably was, is
-# $p(z\mid x) = p(x,z)/p(x) = (0.2, 0.8)$. Take any distribution $q(z)$, at first $q = (\frac12,\frac12)$.
+# $p(z\mid x) = p(x,z)/p(x) = (0.2, 0.8)$. Take any distribution $q(z)$ that is positive for every $z$, at first $q = (\frac12,\frac12)$.
 #
 # **First derivation, by Jensen.** $\mathbb E_q$ means: averaged over $z$ drawn from $q$.
 #
@@ -388,7 +392,7 @@ np.testing.assert_allclose(lines, np.log(0.5))
 print(f"q = posterior: weights {joint / posterior}, ELBO {(posterior * np.log(joint / posterior)).sum():.3f}")
 
 # %% [markdown]
-# **The gap is the KL divergence from the posterior.** With $q$ equal to the posterior every weight is $p(x)$: the variable is constant, Jensen is tight, as section 2 said.
+# **The gap is the KL divergence from $q$ to the posterior.** With $q$ equal to the posterior every weight is $p(x)$: the variable is constant, Jensen is tight, as section 2 said.
 #
 # ## 6. A pixel that saturates
 #
@@ -715,7 +719,7 @@ plotting.show(
 #
 # ## 12. Is training on the bound stricter?
 #
-# In one sense yes: $\mathrm{ELBO} = \log p_\theta(x) - \mathrm{KL}(q\Vert p_\theta(z\mid x))$ demands of the decoder that the data be probable *and* that its posteriors be such as $q$ can match. A model that passes with an ELBO of −1.4 has an average
+# In one sense yes: $\mathrm{ELBO} = \log p_\theta(x) - \mathrm{KL}(q\Vert p_\theta(z\mid x))$ demands of the decoder that the data be probable *and* that the second term be small. A model that passes with an ELBO of −1.4 has an average
 # $\log p$ of −1.4 or better. But stricter is not the same as closer to the truth. We measure. 500 pixels from our model with true noise $\theta = 0.4$; then we pretend not to know $\theta$ and fit it twice, by exact likelihood and by the ELBO.
 
 # %%
@@ -822,7 +826,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Same data, same model, the best Gaussian for each pixel, and still the ELBO wants a noisier decoder. The gap tells why. At $\theta = 0.3$ posteriors are sharply skewed and the KL is large; noise smears them until a Gaussian fits. The ELBO trades probability of the data for posteriors that are
+# Same data, same model, the best Gaussian for each pixel, and still the ELBO wants a noisier decoder. The gap tells why. It falls all the way to the right, as the next cell asserts: with more noise the posteriors are smeared, and a Gaussian fits them better. The ELBO trades probability of the data for posteriors that are
 # easy to match (Turner & Sahani 2011 found the same in time series).
 
 # %%
@@ -838,13 +842,13 @@ print("From one optimum to the other the ELBO rises by over 0.015 nats, and log 
 # %% [markdown]
 # A better ELBO and a worse model, as in section 3. So, to the question:
 #
-# - **Guaranteed:** the average $\log p(x)$ is at least the ELBO, whatever $q$ is. A bad $q$ can only make you look worse than you are.
+# - **Guaranteed:** the average $\log p(x)$ is at least the ELBO, whatever $q$ is. A bad $q$ can only make you look worse than you are, on average over draws.
 # - **Not guaranteed:** that the better of two ELBOs belongs to the better model, or that the ELBO's optimum is the likelihood's. The difference is the gap, and the gap depends on $\theta$.
-# - The bias shrinks as the family of $q$ grows, or with $K$; here it did not vanish at $K = 50$.
+# - The bias shrank with $K$; it did not vanish at $K = 50$. It is gone if $q$ can be the posterior; in between, a larger family need not mean less bias (Try it 3).
 #
 # ## Easy to forget
 #
-# - The ELBO is a property of the pair $(\theta, q)$. Two models with different encoders differ in gap as well as in likelihood.
+# - The ELBO is a property of the pair $(\theta, q)$. Two models with different encoders may differ in gap as well as in likelihood.
 # - `elbo` is what one maximises; the loss is `-elbo`. Losses have no lower bound of zero here: log-densities may be positive.
 # - The average over draws of $z$: inside the log for $\mathcal L_K$, outside for the ELBO. The average over pictures: always outside.
 # - Jensen's gap vanishes when the *weights* are constant, not when $q$ is narrow.
@@ -864,7 +868,7 @@ print("From one optimum to the other the ELBO rises by over 0.015 nats, and log 
 #
 # 1. In section 6, set `theta = 1.0` and run section 7 again. Predict first: is the best Gaussian's gap smaller or larger? And at 0.2?
 # 2. $\mathbb E_{p(z\mid x)}[\log w]$, with the expectation under the *posterior*, is an **upper** bound on $\log p(x)$. Show it by the second derivation with `kl(log_posterior, log_q)` and check it on the grid. Then maximise it over the mean of $q$. What happens, and which row of section 11's table is that?
-# 3. Restrict $q$ in section 12 to one width, `np.geomspace(0.2, 0.2, 60)`. Does the ELBO's optimum move towards less noise or more?
+# 3. Restrict $q$ in section 12 to one width, `np.geomspace(0.2, 0.2, 60)`, then to 0.3. Does the ELBO's optimum move towards less noise or more? Is the smaller family more biased?
 # 4. In section 10, draw from a $q$ twice as wide as the best one. Its ELBO is worse. Is its bound for $K = 50$?
 # 5. Take the ten far points of section 3 to (3, 1). Does the optimum of the bound still have more errors than the fit without them?
 #
