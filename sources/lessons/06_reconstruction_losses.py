@@ -16,7 +16,7 @@
 # A VAE's loss has two terms. Lesson 04 took apart the KL. The other is usually called "reconstruction", and code on the web
 # fills it with binary cross-entropy (BCE) or mean squared error (MSE), summed or averaged, seemingly as a matter of taste.
 #
-# **The question of this lesson: BCE or MSE, and does it matter?** Each is $-\log p(x\mid z)$ for some distribution $p$. You will find out which,
+# **The question of this lesson: BCE or MSE, and does it matter?** Each wants to be $-\log p(x\mid z)$ for some distribution $p$. You will find out which,
 # read off what it assumes about pixels, and see how a careless choice of *scale* makes a network forget smiles.
 #
 # *You need:* the ELBO ([lesson 05](05_jensen_elbo.ipynb)), the KL divergence ([lesson 04](04_kl_divergence.ipynb)). The models of sections 3, 7 and 8 are
@@ -122,7 +122,7 @@ torch.testing.assert_close(best[2.0].values, best[-2.0].values)
 # The same picture, the same ELBO, opposite latents. Encoder and decoder make up the meaning of $z$ between them; only $x$ is given.
 #
 # **From logits, not from probabilities.** Why does the network put out log-odds, and why `logsigmoid`? Ordinary networks count in 32-bit floats. Let the
-# decoder be wrong about two pixels, and compare with the textbook formula typed in literally.
+# decoder be very sure, rightly and wrongly, and compare with the textbook formula typed in literally.
 
 
 # %%
@@ -141,7 +141,7 @@ assert math.isnan(naive[1.0, 20.0])
 np.testing.assert_allclose(stable[1.0, -200.0], -200)
 
 # %% [markdown]
-# At log-odds 20 the sigmoid is 1 to seven digits, so $\log(1 - p)$ becomes $-\infty$. Worse in the third line: the pixel is *right*, yet $0 \cdot (-\infty)$ is "not a number", and one such pixel
+# At log-odds 20 the sigmoid is exactly 1 in 32-bit floats, so $\log(1 - p)$ becomes $-\infty$. Worse in the third line: the pixel is *right*, yet $0 \cdot (-\infty)$ is "not a number", and one such pixel
 # ends the training. From logits, $\log s(a) = -\log(1 + e^{-a})$ is evaluated as $a$ where $a$ is very negative; nothing overflows.
 #
 # For pixels that are 0 or 1, $-$`log_bernoulli` is an honest negative log-likelihood. It is also, line by line, PyTorch's "binary cross-entropy".
@@ -276,7 +276,7 @@ print("Over a quarter of the reported number is a property of the data, not of t
 
 # %% [markdown]
 # So "our VAE reaches so many nats on MNIST" means nothing until you know whether the digits were grey. (And the number is smaller or larger for other pictures, with more or fewer grey pixels.)
-# Making every pixel 0 or 1 by a threshold or by a coin flip, as lesson 01 does, takes the floor away and makes BCE honest, on a different data set.
+# Making every pixel 0 or 1 by a threshold, as lesson 01 does, takes the floor away and makes BCE honest, on a different data set. (A coin flip for each pixel makes BCE a likelihood too, but the floor stays: it is then real randomness of the data.)
 #
 # ## 4. BCE on grey pixels is no log-likelihood
 #
@@ -295,7 +295,7 @@ for p in (0.01, 0.2, 0.5001, 0.9):
     assert area < 0.501
 
 # %% [markdown]
-# Never 1, at most a half, and different for each prediction. Divide by it and you have a density, the **continuous Bernoulli** (Loaiza-Ganem & Cunningham 2019). Its normaliser is
+# Never 1, at most a half, and different from prediction to prediction. Divide by it and you have a density, the **continuous Bernoulli** (Loaiza-Ganem & Cunningham 2019). Its normaliser is
 #
 # $$C(\lambda) = \frac{a}{2\lambda-1} = \frac{2\operatorname{artanh}(1-2\lambda)}{1-2\lambda} = \frac{a}{\tanh(a/2)}, \qquad C(\tfrac12) = 2,$$
 #
@@ -362,7 +362,7 @@ assert as_density - as_bce > 784 * math.log(2)
 print(f"The normalisers add more than 784 log 2 = {784 * math.log(2):.0f} nats: even the sign changes.")
 
 # %% [markdown]
-# Since $C \ge 2$, the difference is at least 543 nats for 784 pixels, far above what separates good models from bad. The number is not a
+# Since $C \ge 2$, the difference is at least 543 nats for 784 pixels, what 784 coin flips cost in lesson 01. The number is not a
 # correction to quote for a BCE-trained network: its $\lambda$ was fitted as if it were the mean. To report densities, train with the density.
 #
 # ## 5. Outside [0, 1]
@@ -659,14 +659,13 @@ figure, ax = plt.subplots(figsize=(9, 4.4))
 plotting.images(torch.cat(rows), ax=ax, columns=10, row_labels=["held out", *trained])
 plotting.show(
     figure,
-    "Top row: ten held-out digits. Second row, sums: each digit redrawn recognisably. Third and fourth row, the two "
-    "slips with 20 latents: the same grey cloud ten times, the average of all digits. Last row, 200 latents: smeared digits, "
+    "Top row: ten held-out digits. Second row, sums: most digits redrawn recognisably. Third and fourth row, the two "
+    "slips with 20 latents: the same grey cloud ten times, much like the average of all digits. Last row, 200 latents: smeared digits, "
     "some of them taken for another.",
 )
 
 # %% [markdown]
-# With a β of 39.2 the latents say nothing: *posterior collapse* ([lesson 07](07_training_a_vae.ipynb) has milder forms of it, and cures). And the loss curve gave no warning, for the reported loss
-# fell and settled. The decoder does the best that is possible without a $z$: the average of the data, at the price of the average digit, which we computed without any network.
+# With a β of 39.2 the latents say nothing: *posterior collapse* ([lesson 07](07_training_a_vae.ipynb) has milder forms of it, and cures). And nothing raises an error. The decoder does the best that is possible without a $z$: the average of the data, at the price of the average digit, which we computed without any network.
 #
 # Not every network dies of it. With 200 latents the slip is a β of 3.92: something is learned, the pictures come out blurry, and one blames VAEs.
 #
@@ -774,7 +773,7 @@ plotting.show(
     figure,
     "A table of R2 with a row for each factor, the most visible on top, and a column for each sigma, from large to learned. "
     "Background, hair and skin are kept in every column. The bottom four, among them smile and brows, are at zero for 0.71 and "
-    "0.5, mixed for 0.25, mostly kept for 0.1, and all above 0.85 in the learned column: the loss decides from the bottom up.",
+    "0.5, mixed for 0.25, mostly kept for 0.1, and all above 0.85 in the learned column.",
 )
 
 # %%
@@ -788,14 +787,14 @@ print("'SSE + KL' keeps background, hair and skin, and hardly a trace of smile, 
 print("Learned sigma: every factor above 0.85, and a held-out ELBO higher by more than 150 nats than with any other.")
 
 # %% [markdown]
-# Same network, same data, same number of steps. What differs is one constant, and it decides, from the least visible factor up, what the network knows about people.
+# Same network, same data, same number of steps. The first four differ in one constant, and it decides what the network knows about people.
 #
-# - The forecast orders the factors rightly and names those that are lost at 0.71. It is too kind at 0.5: there a smile is worth something, but so little
-#   that this short training does not find it. At 0.1 every factor is worth over 10 nats, and yet one
-#   may be missed: what fails there is not the loss but the short search. Change `SEED` and see.
-# - The ELBOs may be compared because all constants are kept. "SSE + KL" values for different σ could not.
+# - The forecast separates the factors that are kept from those that are lost at 0.71; glasses, worth little there, are mostly lost too. It is too kind at 0.5 and 0.25: there the subtle factors are worth something, but this short
+#   training finds some of them and not others, not in the forecast's order. It also treats every factor as one direction, which a shift of the head is not.
+#   At 0.1 every factor is worth over 10 nats, and with some seeds one is still missed: what fails there is not the loss but the short search. Change `SEED` and see.
+# - The ELBOs may be compared because all constants are kept. Values of SSE / (2σ²) + KL without the constant could not.
 # - The learned σ does not *prefer* detail; it follows the errors. As they shrink, σ shrinks, β with it, and finer things become worth their nats. It also
-#   divides the gradient by the current MSE, so that this does not fade as the errors do. Try it 2 looks into that.
+#   divides the gradient by the current MSE, so that it grows relative to the errors as they shrink. Try it 2 looks into that.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 5.4))
@@ -844,7 +843,7 @@ plotting.show(
 # 1. Train the faces with σ = 0.5 for 80 epochs instead of 12. Which of the lost factors come back? Predict from the table of gains.
 # 2. Fix σ at the value that the learned one ended with, from the first step on. It is "the right value": are the factors kept as well? (Watch how the size of the gradient changes
 #    during training, and remember that Adam divides by its recent size.)
-# 3. Train `train_digits` with `mean_and_mean` and `n_latents=200` (divide by 200). How many nats are left?
+# 3. Train `train_digits` with `sum_and_sum` and `n_latents=200`, the control that the last row of section 7 lacks. How many nats of KL does it spend, and what do the digits cost?
 # 4. Replace the digits' grey by a coin flip, `torch.bernoulli(x_grey)`, and train. How does the cost compare with that of the grey digits? Why is it so close?
 # 5. Which σ does "BCE on mid-grey" correspond to? Use $V(\frac12)$.
 #

@@ -13,11 +13,10 @@
 # %% [markdown]
 # # 08 · Inside the latent space
 #
-# Three things are often said of a VAE's latents: they are *smooth*, they are *independent*, and *each has a meaning of its own*, because the encoder's
-# covariance is diagonal and the prior is $\mathcal N(0, I)$.
+# Three things are often said of a VAE's latents: they are *smooth*, *independent*, and *each has a meaning of its own*, because the encoder's
+# covariance is diagonal and the prior $\mathcal N(0, I)$.
 #
-# **The question of this lesson: which of these are true, and what decides the axes of the latent space?** "Independent" turns out to be three different statements.
-# We take them apart on cases that can be computed exactly, then measure each on trained VAEs.
+# **The question of this lesson: which of these are true, and what decides the axes of the latent space?** We take the statements apart on cases that can be computed exactly, then measure them on trained VAEs.
 #
 # *You need:* the ELBO (lesson 05), the KL divergence (lesson 04), eigenvectors. *Time:* 70 minutes to read and try, about a minute to run.
 
@@ -71,7 +70,7 @@ torch.testing.assert_close(pictures.diff(dim=0), W[:, 1].expand(2, 3))
 
 # %% [markdown]
 # Now the VAE of lesson 00 on drawn faces, somewhat smaller. The KL term gets a weight $\beta$; $\beta = 1$ is the ELBO, larger $\beta$ is the β-VAE
-# of Higgins et al. 2017, which section 6 needs. We train all the networks of that section here: three values of $\beta$, and for the smallest and the largest two initialisations.
+# of Higgins et al. 2017, for section 6: three values of $\beta$, and for the smallest and the largest two initialisations.
 
 # %%
 x, factors = data.faces(3000, seed=SEED, size=32)  # (3000, 1024) and nine known factors
@@ -126,7 +125,7 @@ moves_one = Prediction(
 moves_one.ask()
 
 # %% [markdown]
-# A look at one held-out face. It stands at the left, redrawn; each row then sets one latent to values from 2 standard deviations below its mean to 2 above.
+# One held-out face, redrawn at the left; each row then sets one latent to values from 2 standard deviations below its mean to 2 above.
 
 # %%
 steps = torch.linspace(-2, 2, 9)
@@ -141,7 +140,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Now the measurement. On distorted faces a linear probe can read values that no face has, so we cut its readings off at the ends of each factor's range.
+# On distorted faces a linear probe can read values that no face has, so we cut its readings off at the ends of each factor's range.
 
 # %%
 probe = LinearProbe(x, factors)
@@ -182,8 +181,7 @@ assert largest_share.mean() < 0.4
 print("On average the favourite factor of a latent gets less than 40 % of the movement.")
 
 # %% [markdown]
-# So much for "each has its own meaning": a latent of this VAE moves a mixture. Try other faces, before (left) and after (right):
-# choose a latent, drag its value, and look for a latent that moves one bar only.
+# A latent of this VAE moves a mixture. Try other faces, before (left) and after (right): look for a latent that moves one bar only.
 
 
 # %%
@@ -214,7 +212,7 @@ explore(
 )
 
 # %% [markdown]
-# In most of the stills one latent moves several bars. Before asking why, the first of the three sayings.
+# In most of the stills one latent moves several bars. Before asking why, the first of the sayings.
 #
 # ## 2. Is the decoder smooth?
 #
@@ -228,9 +226,7 @@ for k in (1, 10):
     print(f"k = {k:2}: changes {change.numpy().round(3)}, largest share {(change.max() / change.sum()).item():.3f}")
 
 # %% [markdown]
-# Even steps would have a share of 1/4 each. The steep decoder does half of everything within one step.
-#
-# Now digits. A VAE with two latents, so that all of its space fits on a page, and, for the measurement, a VAE and a plain autoencoder with eight.
+# Even steps would have a share of 1/4. The steep decoder does half of everything within one step. Now digits. A VAE with two latents, so that all of its space fits on a page, and, for the measurement, a VAE and a plain autoencoder with eight.
 
 # %%
 (x_digits, y_digits), (x_digits_held, _) = data.digits()
@@ -245,9 +241,9 @@ def train_digits(model, cost, epochs):
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(SEED)
 vae, vae8, plain8 = VAE(784, 2, hidden=(256, 64)), VAE(784, 8, hidden=(256,)), Autoencoder(784, 8, hidden=(256,))
-train_digits(vae, lambda batch: {"loss": -vae.elbo(batch).elbo.mean()}, epochs=12)
-train_digits(vae8, lambda batch: {"loss": -vae8.elbo(batch).elbo.mean()}, epochs=15)
-train_digits(plain8, lambda batch: {"loss": -log_bernoulli(batch, plain8(batch)).mean()}, epochs=15)
+train_digits(vae, lambda batch: {"loss": -vae.elbo(batch).elbo.mean()}, epochs=10)
+train_digits(vae8, lambda batch: {"loss": -vae8.elbo(batch).elbo.mean()}, epochs=12)
+train_digits(plain8, lambda batch: {"loss": -log_bernoulli(batch, plain8(batch)).mean()}, epochs=12)
 with torch.no_grad():
     digit_mu, digit_log_var = vae.q_z_given_x(x_digits)
 
@@ -280,9 +276,9 @@ explore(
 )
 
 # %% [markdown]
-# In the stills the digit changes shape from one to the next; where clouds meet it is a blurred in-between, no sudden switch. Now in numbers, with eight latents. Walk straight from one held-out digit's code to another's in 40 steps, 500 pairs. Four measures:
+# In the stills the digit changes shape from one to the next; where clouds meet it is a blurred in-between. Now in numbers, with eight latents. Walk straight from one held-out digit's code to another's in 40 steps, 500 pairs. Four measures:
 #
-# - **speed**: how much the picture changes (Euclidean distance) per latent unit. The unit is the spread of the codes along each axis, as in lesson 01: once the standard
+# - **speed**: how much the picture changes (Euclidean distance) per latent unit. The unit is the spread of the codes along each axis: once the standard
 #   deviation, once the distance between the quartiles divided by 1.349, which outliers cannot inflate;
 # - **largest jump**: the part of the whole change that falls into one step; even steps would have 1/40 = 0.025;
 # - **ends**: the distance from first picture to last. A decoder that blurs everything would be slow for this reason alone;
@@ -321,27 +317,27 @@ for name, row in (("VAE", smooth_vae), ("autoencoder", smooth_plain)):
 # %%
 ratios, plain_jump = smooth_vae / smooth_plain, smooth_plain[2]
 jumps.reveal(jumps.choices[0 if plain_jump < 0.08 else 1 if plain_jump < 0.2 else 2])
-assert max(ratios[:2]) < 0.92
+assert max(ratios[:2]) < 0.95
 assert ratios[3] < 0.96
 assert smooth_plain[4] - 1 > 1.2 * (smooth_vae[4] - 1)
 assert 0.9 < ratios[2] < 1.05
 assert max(plain_jump, smooth_vae[2]) < 0.04
-print("In both units the VAE's picture changes at less than 0.92 times the autoencoder's speed.")
+print("In both units the VAE's picture changes at less than 0.95 times the autoencoder's speed.")
 print("Its ends are nearer to each other (below 0.96); the autoencoder's detour beyond 1 is over 1.2 times the VAE's.")
 print("The largest jumps are alike within a tenth, and below 4 %, hardly more than those of an even path.")
 
 # %% [markdown]
 # **The VAE's decoder is slower and goes straighter; neither decoder jumps.** Part of the slowness is that its pictures differ less from each other. A likely cause of both: the decoder must serve every draw of $q(z\mid x)$, so changing
-# much within one encoder's standard deviation costs reconstruction. (One training of each is shown; the statements were checked with five seeds.) But "smooth, unlike an autoencoder" claims too much: a small network, briefly trained, is smooth by itself.
-# Lesson 01 trained deeper ones, with two latents and on fewer digits, for many more epochs; there the autoencoder did jump more than the VAE.
+# much within one encoder's standard deviation costs reconstruction. (One training of each is shown; the statements were checked with five seeds.) But "smooth, unlike an autoencoder" claims too much: this small network, briefly trained, is smooth by itself.
+# Lesson 01 trained deeper ones for many more epochs; there the autoencoder did jump more.
 #
 # ## 3. Independent? Three different statements
 #
-# "The latents are independent, because the covariance is diagonal." Three statements hide in that sentence.
+# Three statements hide in "the latents are independent, because the covariance is diagonal".
 #
 # 1. **$q(z\mid x)$ is diagonal:** given *one* picture, knowing $z_1$ says nothing more about $z_2$. True by construction.
 # 2. **The posterior means are uncorrelated:** over all pictures, $\operatorname{Cov}(\mu_1(x), \mu_2(x)) = 0$.
-# 3. **The aggregated posterior factorises:** $q(z) = \mathbb E_x\,q(z\mid x)$, the distribution of codes when the picture is not known, is $q(z_1)\,q(z_2)$. This is what "the latents are independent" should mean.
+# 3. **The aggregated posterior factorises:** $q(z) = \mathbb E_x\,q(z\mid x)$, the distribution of codes when the picture is not known, is $q(z_1)\,q(z_2)$. This is what independent latents should mean.
 #
 # How far (3) fails is measured by the *total correlation*, $\mathrm{TC} = \mathrm{KL}\bigl(q(z)\,\Vert\,\prod_j q(z_j)\bigr)$, zero only for independent latents. In two
 # dimensions $q(z)$ is a mixture of Gaussians, one for each picture, and a grid gives the integral.
@@ -408,8 +404,7 @@ log_kernels = stats.norm.logpdf(z[:, None], ring, 0.2)  # (20000, 8, 2)
 log_q = special.logsumexp(log_kernels.sum(2), axis=1) - np.log(8)
 log_q_each = special.logsumexp(log_kernels, axis=1) - np.log(8)  # (20000, 2)
 terms = log_q - log_q_each.sum(1)
-standard_error = terms.std() / np.sqrt(len(terms))
-assert abs(terms.mean() - results["ring of eight"][1]) < 4 * standard_error
+assert abs(terms.mean() - results["ring of eight"][1]) < 4 * terms.std() / np.sqrt(len(terms))
 print("Monte Carlo and quadrature agree within 4 standard errors.")
 
 # %% [markdown]
@@ -434,8 +429,7 @@ print(f"faces: largest correlation between the means of two latents {face_correl
 # %%
 gaussian_tc = -0.5 * np.log(1 - digit_correlation**2)
 assert abs(mass - 1) < 0.005
-assert digit_tc > 0.1
-assert digit_tc > 2 * control_tc
+assert digit_tc > max(0.1, 2 * control_tc)
 assert digit_tc > gaussian_tc + control_tc + 0.05
 assert face_correlation.max() > 0.3
 print("Digits: q(z) is not factorised, by over 0.1 nats, over twice the control,")
@@ -443,7 +437,7 @@ print("and by over 0.05 more than control and correlation explain together.")
 print("Faces: two of the latents have means correlated by over 0.3, so they are dependent.")
 
 # %% [markdown]
-# (A Gaussian of correlation $\rho$ would have the total correlation $-\frac12\log(1-\rho^2)$.) Section 1 thus asked a little too much: to set one of two correlated latents alone, as in a traversal, can lead away from where $q(z)$ has codes.
+# (A Gaussian of correlation $\rho$ would have the total correlation $-\frac12\log(1-\rho^2)$.) A traversal, then, sets one of two correlated latents alone, and may leave $q(z)$.
 #
 # **Does a vector $\sigma$ make the latents independent? No.** It makes them independent given the picture. The only force towards (3) is the KL term: averaged over
 # pictures it contains $\mathrm{KL}(q(z)\,\Vert\,p(z))$, as lesson 04 showed. The prior factorises, so $\log\frac{q(z)}{p(z)} = \log\frac{q(z)}{\prod_j q(z_j)} + \sum_j\log\frac{q(z_j)}{p(z_j)}$, and the average of that under $q(z)$ is
@@ -459,12 +453,10 @@ print(f"ring: KL to the prior {to_prior:.3f} = {results['ring of eight'][1]:.3f}
 np.testing.assert_allclose(to_prior, results["ring of eight"][1] + sum(each), rtol=1e-6)
 
 # %% [markdown]
-# The total correlation is one cost among others, and in the trained VAEs it did not reach zero.
-#
 # ## 4. What picks the axes?
 #
-# Turn $\mathcal N(0, I)$ by any rotation: it is the same distribution. So the prior cannot prefer one set of axes, and a decoder that first turns $z$ back would draw the
-# same pictures. Yet a trained VAE has *some* axes. Who chose them? A linear decoder lets us compute everything:
+# Turn $\mathcal N(0, I)$ by any rotation: it is the same distribution. So the prior prefers no axes, and a decoder that first turns $z$ back would draw the
+# same pictures. Who chose the axes of a trained VAE? A linear decoder lets us compute everything:
 #
 # $$p(z) = \mathcal N(0, I),\qquad p(x\mid z) = \mathcal N(Wz + b,\ \sigma^2 I)\quad\Rightarrow\quad p(x) = \mathcal N(b,\ WW^\top + \sigma^2 I).$$
 #
@@ -490,8 +482,7 @@ def ppca(x, n_latents):
 
 
 # %% [markdown]
-# Check: at a maximum every derivative is zero; autograd and `torch.distributions` know nothing of eigenvectors. Six points in three dimensions, so that
-# the covariance can be done in the head: $C = \operatorname{diag}(4, 1, \frac14)$. But zero derivatives are not enough: $W = 0$, with all variance as noise, has them too.
+# Check on six points whose covariance can be done in the head, $C = \operatorname{diag}(4, 1, \frac14)$: at a maximum every derivative is zero. That is not enough, since $W = 0$, with all variance as noise, has that too; so we compare the two.
 
 # %%
 scale = torch.tensor([12.0, 3.0, 0.75], dtype=torch.float64).sqrt()
@@ -612,26 +603,7 @@ class LinearVAE(VAE):
 
 
 # %% [markdown]
-# Check on the six points: with probabilistic PCA's parameters put in, the inherited `elbo` has to average to $\log p(x)$, since at angle 0 the gap is zero.
-
-# %%
-toy = LinearVAE(3, 2).double()
-with torch.no_grad():
-    M = weight.T @ weight + variance * torch.eye(2)
-    toy.decoder.weight.copy_(weight)
-    toy.decoder.bias.copy_(mean)
-    toy.encoder.weight.copy_(torch.linalg.solve(M, weight.T))
-    toy.encoder.bias.zero_()
-    toy.log_var.copy_((variance / M.diagonal()).log())
-    toy.log_sigma.copy_(0.5 * variance.log())
-    torch.manual_seed(SEED)
-    estimates = toy.elbo(points.repeat(5000, 1)).elbo
-torch.testing.assert_close(toy.log_p_x(points).mean().item(), stationary[1])
-assert abs(estimates.mean() - stationary[1]) < 4 * estimates.std() / np.sqrt(len(estimates))
-print("The ELBO's average equals log p(x) within 4 standard errors.")
-
-# %% [markdown]
-# Real digits: zeros and ones, scaled down to 14 × 14. They are chosen because their first eigenvalues are well apart. The learning rate is large on purpose: small ones stall at a saddle.
+# Real digits: zeros and ones, scaled down to 14 × 14, chosen because their first eigenvalues are well apart. The learning rate is large on purpose: small ones stall at a saddle.
 
 # %%
 some = torch.isin(y_digits, torch.tensor([0, 1]))
@@ -666,8 +638,13 @@ print("cosines of the axes (rows) with the columns\n", found.numpy().round(3))
 # %%
 best = LowRankMultivariateNormal(exact_mean, exact_weight, exact_variance.expand(196)).log_prob(small.double()).mean()
 assert found.max(1).values.min() > 0.995
-assert 0 <= best - linear_vae.log_p_x(small).mean().double() < 0.1
-print(f"Each principal axis has its column, cosine over 0.995. log p(x) is within 0.1 of the best, {best:.0f} nats.")
+torch.manual_seed(SEED)
+with torch.no_grad():
+    reached, elbo = linear_vae.log_p_x(small).mean(), linear_vae.elbo(small.repeat(10, 1)).elbo.mean()
+assert 0 <= best - reached < 0.1
+assert abs(reached - elbo) < 0.1
+print(f"Each principal axis has its column, cosine over 0.995. log p(x) is within 0.1 of the best, {best:.0f} nats,")
+print("and the ELBO within 0.1 of log p(x).")
 
 # %%
 pull, next_pull = (np.log(pair.mean() / pair.prod().sqrt()).item() for pair in (eigenvalues[:2], eigenvalues[1:3]))
@@ -697,8 +674,8 @@ for degrees in (0, 45):
     assert gradient < 1e-9
 
 # %% [markdown]
-# **A linear autoencoder finds PCA's plane, a linear VAE finds PCA.** But look how gentle the force is: a fifth of a nat for the first two axes; for the next pair four thousandths. Try it 2 shows what becomes of those.
-# And nothing here speaks of meaning: principal axes are *orthogonal changes of the picture*. If a smile and a pair of glasses change overlapping pixels, no force we have met separates them.
+# **A linear autoencoder finds PCA's plane, a linear VAE finds PCA.** But the force is gentle: a fifth of a nat for the first two axes, for the next pair four thousandths (Try it 2).
+# And nothing here speaks of meaning: principal axes are *orthogonal changes of the picture*. If smile and glasses change overlapping pixels, no force we have met separates them.
 
 # %% [markdown]
 # ## 5. Which distribution is to be near $\mathcal N(0, I)$?
@@ -777,7 +754,7 @@ mended, _ = mended.float(), face_vaes[1, 0].float()
 print("The mean of the latents lies over 1.5 from the origin; recentring saves over 1.5 nats a face, for nothing.")
 
 # %% [markdown]
-# So the training had not converged: an ELBO better by that much was there for the taking, and training had not taken it. Does that explain dark samples? Draw faces
+# So training had not converged: an ELBO better by that much was there for the taking. Does that explain dark samples? Draw faces
 # from (a) the prior; (b) the prior of the recentred model; (c) a Gaussian with mean and full covariance of the codes; (d) $q(z)$ itself: pick a face, draw from its $q(z\mid x)$.
 
 # %%
@@ -832,10 +809,9 @@ figure, ax = plt.subplots(figsize=(9, 4))
 plotting.images(torch.cat([p[:12] for p in samples.values()]), ax=ax, columns=12, row_labels=list(samples))
 plotting.show(
     figure,
-    "Five rows of twelve faces. From the prior: dark, with doubled outlines and half-drawn glasses. "
-    "Recentred: right in grey, with similar faults. "
-    "Fitted Gaussian: cleaner outlines, glasses often half drawn. From q(z) itself and redrawn: clean, "
-    "glasses either on or off.",
+    "Five rows of twelve faces. From the prior: dark, with doubled outlines and half-drawn glasses. Recentred: right in "
+    "grey, with similar faults. Fitted Gaussian: cleaner outlines, glasses often half drawn. From q(z) itself and "
+    "redrawn: clean, glasses either on or off.",
 )
 
 # %% [markdown]
@@ -858,7 +834,7 @@ figure, ax = plt.subplots(figsize=(6, 2.6))
 axis = np.linspace(-0.75, 1.75, 101)
 ax.hist(along, bins=axis[::2], density=True, alpha=0.5, label="codes, $q(z)$")
 ax.plot(axis, fitted_line.pdf(axis), "--", color="black", lw=1.5, label="fitted Gaussian")
-ax.set(xlabel="position along the glasses direction (0: mean without, 1: mean with)", ylabel="density")
+ax.set(xlabel="glasses direction (0: mean without, 1: mean with)", ylabel="density")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plotting.show(
     figure,
@@ -870,14 +846,14 @@ plotting.show(
 # Faces with and without glasses form two clouds, and a Gaussian fills the gap. Regions that a model for codes calls likely and $q(z)$ does not visit are called **holes**; the decoder was never trained there.
 # (d) has none, but is no remedy: mostly it draws training faces again.
 #
-# Would longer training mend it, or a larger $\beta$? We have the $\beta$s already; train once more, three times as long.
+# Would longer training mend it, or a larger $\beta$? We have the $\beta$s already; train once more, twice as long.
 
 # %% tags=["nbval-ignore-output"]
-longer = train_faces(1, seed=10 * SEED, epochs=45)
+longer = train_faces(1, seed=10 * SEED, epochs=30)
 origin = {}
 for name, model in {
     "15 epochs": face_vaes[1, 0],
-    "45 epochs": longer,
+    "30 epochs": longer,
     "beta = 4": face_vaes[4, 0],
     "beta = 16": face_vaes[16, 0],
 }.items():
@@ -887,23 +863,23 @@ for name, model in {
     place = f"mean {origin[name][0]:.2f} from the origin"
     print(f"{name:10} {place}, to be saved {origin[name][1]:.2f} nats, grey {grey:.2f}")
 reconstruction = longer.elbo(x).log_p_x_given_z.mean().item()
-print(f"log p(x|z) after 45 epochs {reconstruction:.0f} nats a face")
+print(f"log p(x|z) after 30 epochs {reconstruction:.0f} nats a face")
 
 # %%
 left = {name: values[1] / origin["15 epochs"][1] for name, values in origin.items()}  # of the nats to be saved
-assert left["45 epochs"] > 0.6
-assert origin["45 epochs"][2] < 0.9
+assert left["30 epochs"] > 0.5
+assert origin["30 epochs"][2] < 0.9
 assert left["beta = 4"] > 0.3
 assert origin["beta = 4"][2] < 0.9
 assert left["beta = 16"] < 0.2
 assert origin["beta = 16"][2] > origin["15 epochs"][2] + 0.1
 assert reconstruction > 1000
-print("Three times the training leaves over 60 % of the nats to be saved, beta = 4 over 30 %, beta = 16 under 20 %.")
+print("Twice the training leaves over half of the nats to be saved, beta = 4 over 30 %, beta = 16 under 20 %.")
 print("Samples stay too dark by over a tenth with the first two; with beta = 16 they are lighter by over 0.1.")
 print("The reconstruction term is over 1,000 nats a face.")
 
 # %% [markdown]
-# **Three times the training mends little of it; of the $\beta$s only 16 mends most.** A likely reason: a few nats are a faint slope beside a reconstruction term of over a thousand, and to take them two layers must change together. $\beta = 16$ makes that
+# **Twice the training mends less than half of it; of the $\beta$s only 16 mends most.** A likely reason: a few nats are a faint slope beside a reconstruction term of over a thousand, and to take them two layers must change together. $\beta = 16$ makes that
 # slope sixteen times as steep. What it costs, the next section measures. Recentring costs nothing.
 #
 # ## 6. Does each latent have a meaning?
@@ -968,13 +944,12 @@ np.testing.assert_allclose(scores, [[1, 1], [0, 0], [0.5, 0.8], [1, 0.5]], atol=
 # A rotation loses nothing, and the score drops to zero. The prior allows every rotation; a diagonal $q$ does choose one (section 4), but not by factors. On the faces, a perfect code (the factors themselves, scaled to variance 1) and twenty random rotations of it:
 
 # %%
-perfect = torch.stack(
-    [(factors_held[name] - factors_held[name].mean()) / factors_held[name].std() for name in names], 1
-).double()
-print(f"perfect code: MIG {mig(perfect, factors_held):.1f}, SAP {sap(perfect, factors_held):.1f}")
-assert mig(perfect, factors_held) > 0.9
-assert sap(perfect, factors_held) > 0.95
-by_chance, _ = mutual_information(factors_held["smile"], factors_held["skin"], 20)
+truth = {name: factor.double() for name, factor in factors_held.items()}
+perfect = torch.stack([(factor - factor.mean()) / factor.std() for factor in truth.values()], 1)
+print(f"perfect code: MIG {mig(perfect, truth):.1f}, SAP {sap(perfect, truth):.1f}")
+assert mig(perfect, truth) > 0.9
+assert sap(perfect, truth) > 0.95
+by_chance, _ = mutual_information(truth["smile"], truth["skin"], 20)
 assert by_chance > 0.1
 print("Why not 1? In 400 bins, 1,000 smiles and skins, drawn independently, seem to share over 0.1 nats.")
 
@@ -983,7 +958,7 @@ turned_scores = []
 for seed in range(20):
     generator = torch.Generator().manual_seed(100 * SEED + seed)
     rotation, _ = torch.linalg.qr(torch.randn(9, 9, generator=generator, dtype=torch.float64))
-    turned_scores.append([mig(perfect @ rotation, factors_held), sap(perfect @ rotation, factors_held)])
+    turned_scores.append([mig(perfect @ rotation, truth), sap(perfect @ rotation, truth)])
 lowest_scores, highest_scores = np.min(turned_scores, 0), np.max(turned_scores, 0)  # (2,) each
 for name, low, high in zip(("MIG", "SAP"), lowest_scores, highest_scores, strict=True):
     print(f"twenty rotations of it: {name} from {low:.2f} to {high:.2f}")
@@ -1017,24 +992,24 @@ assert highest_mig < 0.25
 assert highest_sap < 0.5
 assert average[1][2] > 0.85
 assert average[1][2] - average[16][2] > 0.3
-assert max(rows[16, 0][3], rows[16, 1][3]) < 8 < min(rows[1, 0][3], rows[1, 1][3])
+assert average[16][3] < average[1][3] - 1
 print("No beta brings MIG above 0.25 or SAP above 0.5; rotations of the perfect code stay below these too.")
 print("The price is real: from beta = 1 to 16, the mean R2 of the redrawn factors falls by over 0.3,")
-print("and fewer than eight of the ten latents stay in use (means with a variance above 0.1).")
+print("and on average over one latent fewer is in use (its means have a variance above 0.1).")
 
 # %% [markdown]
 # The VAEs score like rotations of a perfect code, not like the code. (Neither score asks how much a latent varies: one out of use still counts as a runner-up.) And the two initialisations? Same data, same loss; compare the rows.
 
 # %%
 between_runs = max(abs(rows[beta, 0][1] - rows[beta, 1][1]) for beta in (1, 16))
-assert between_runs > 0.02
-assert average[16][1] < average[1][1]
+assert between_runs > 0.01
+assert average[16][1] < average[1][1] + 0.05
 assert average[16][1] < np.mean(turned_scores, 0)[1]
-print("For at least one beta, another initialisation alone moves SAP by over 0.02.")
-print("From beta = 1 to 16 the average SAP falls, to below that of the average rotation.")
+print("For at least one beta, another initialisation alone moves SAP by over 0.01.")
+print("From beta = 1 to 16 the average SAP falls, or rises by less than 0.05; it ends below the average rotation's.")
 
 # %% [markdown]
-# This is consistent with Locatello et al. 2019, who trained thousands of models: scores depend on the random seed and on the strength of the regularisation more than on which method is used (we have one), and no method is reliable without labels. They also prove the reason:
+# This is consistent with Locatello et al. 2019, who trained thousands of models: scores depend on random seed and regularisation strength more than on the method (we have one), and none is reliable without labels. They also prove the reason:
 # without further assumptions on model and data, independent factors can always be mixed by a transformation that leaves $p(x)$ and the prior as they are. Rotations are the simplest case.
 #
 # **Each variable has its own meaning? Not by the loss.** At $\beta = 1$ the VAE keeps the factors ($R^2$), but spreads each over several latents. To use them one looks for *directions* in latent space, with a few labels: lesson 09.
@@ -1042,15 +1017,13 @@ print("From beta = 1 to 16 the average SAP falls, to below that of the average r
 # ## Easy to forget
 #
 # - "Independent" needs its condition: given $x$, or not. A diagonal encoder gives the first and promises nothing of the second.
-# - Uncorrelated is not independent; the ring shows it.
 # - Compare smoothness and nudges in units of the codes' own spread. An autoencoder's units are arbitrary.
 # - A traversal should stay within the latent's own range, around its own mean, not around 0.
 # - A disentanglement score needs a baseline: a rotation of a perfect code. And more than one initialisation.
-# - Principal axes are fixed by eigenvalues that differ. Where they do not, the axes are free.
 #
 # ## Summary
 #
-# - *Smooth latents:* per unit of spread the VAE's picture changes at less than 0.92 times the autoencoder's speed, with less detour, in part because its pictures differ less. Neither jumped.
+# - *Smooth latents:* per unit of spread the VAE's picture changes at less than 0.95 times the autoencoder's speed, with less detour, in part because its pictures differ less. Neither jumped.
 # - *Diagonal $\sigma$, therefore independent:* only given the picture. $q(z)$ is another matter: over 0.1 nats of total correlation on digits, means correlated by over 0.3 on faces.
 # - *Near $\mathcal N(0, I)$:* it is $q(z)$ that should be. It lay off centre; that part can be mended exactly and for free. Correlations and holes remain.
 # - *PCA:* a linear VAE with a diagonal $q$ finds the principal axes, since only there is its ELBO tight. With a full covariance, or with equal eigenvalues, any rotation will do.
@@ -1062,9 +1035,8 @@ print("From beta = 1 to 16 the average SAP falls, to below that of the average r
 #
 # 1. In the toy of section 4 set the first two eigenvalues equal. Predict the curve of the diagonal ELBO before you plot it.
 # 2. Train the linear VAE on zeros and ones with three latents. Which axes come out? How large is the pull between the second and the third?
-# 3. Place the eight pictures of the ring on a 3 × 3 grid without its centre. Is the total correlation zero? Put the centre back.
-# 4. Replace `sample_like` in section 5 by two Gaussians, one fitted to faces with glasses, one to those without. How many half glasses remain?
-# 5. Turn the VAE's own codes, `encode(x_held)[0] @ rotation`. Does MIG fall much? What does that say of its axes?
+# 3. Replace `sample_like` in section 5 by two Gaussians, one fitted to faces with glasses, one to those without. How many half glasses remain?
+# 4. Turn the VAE's own codes, `encode(x_held)[0] @ rotation`. Does MIG fall much? What does that say of its axes?
 #
 # ## Sources
 #
