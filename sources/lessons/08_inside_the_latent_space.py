@@ -699,7 +699,7 @@ plotting.show(
     "Ten panels, one for each latent: a histogram of its values over the training faces, and the "
     "standard normal density, dashed. "
     "Some histograms are clearly shifted from the middle, and many are narrower than the dashed curve; "
-    "each has a single hump.",
+    "none has two separate humps.",
 )
 
 # %% [markdown]
@@ -815,7 +815,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Three faults, three causes. *Place and width* made the samples dark; recentring mends it. *Correlations* between latents put readings out of range, where no face is; the full covariance mends over a third of that, but no half glasses. What stays is *joint shape*. Each histogram above has one hump; but look along the direction of
+# Three faults, three causes. *Place and width* made the samples dark; recentring mends it. *Correlations* between latents put readings out of range, where no face is; the full covariance mends over a third of that, but no half glasses. What stays is *joint shape*. No histogram above has two separate humps; but look along the direction of
 # latent space that best separates faces with glasses from those without (Fisher's discriminant: the difference of the two means, multiplied by the inverse covariance within the groups).
 
 # %%
@@ -879,7 +879,7 @@ print("Samples stay too dark by over a tenth with the first two; with beta = 16 
 print("The reconstruction term is over 1,000 nats a face.")
 
 # %% [markdown]
-# **Twice the training mends less than half of it; of the $\beta$s only 16 mends most.** A likely reason: a few nats are a faint slope beside a reconstruction term of over a thousand, and to take them two layers must change together. $\beta = 16$ makes that
+# **Twice the training mends less than half of it, if any; $\beta = 16$ over 80 %.** A likely reason: a few nats are a faint slope beside a reconstruction term of over a thousand, and to take them two layers must change together. $\beta = 16$ makes that
 # slope sixteen times as steep. What it costs, the next section measures. Recentring costs nothing.
 #
 # ## 6. Does each latent have a meaning?
