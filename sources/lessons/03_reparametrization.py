@@ -254,6 +254,7 @@ def rsample(mu, log_var):
     return Normal(mu, torch.exp(0.5 * log_var)).rsample()
 
 
+# %%
 new_mu, new_var = train_smallest(sample_normal)
 np.testing.assert_allclose(train_smallest(rsample), [new_mu, new_var])
 print(f"the smallest VAE, trained with sample_normal: mu = {new_mu:.1f}, sigma^2 = {new_var:.1f}")

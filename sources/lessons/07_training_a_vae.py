@@ -301,11 +301,11 @@ axes[0].legend()
 plotting.show(
     figure,
     "Two panels against epochs. Left: the distortion falls steeply at first, then slowly, for training and held-out digits "
-    "alike. Right: the rate rises from near zero to about twenty nats. Training and held-out curves lie close together.",
+    "alike. Right: the rate rises from less than ten to about twenty nats. From the second epoch on, training and held-out curves lie close together.",
 )
 
 # %% [markdown]
-# (All six values of β were trained at once; section 5 uses the rest.) Look at the two panels together. The rate *rises*: training a VAE is not driving two costs down.
+# (All six values of β were trained in one cell; section 5 uses the rest.) Look at the two panels together. The rate *rises*: training a VAE is not driving two costs down.
 # The network buys distortion with rate, as long as a nat of rate saves more than a nat of distortion. A loss curve of the sum alone would hide that.
 #
 # Held-out digits do cost more than training digits, by a *gap*. Which term has it?
@@ -315,7 +315,7 @@ gap = on_train["elbo"] - on_held["elbo"]
 gap_rate = on_held["rate"] - on_train["rate"]
 assert 1 < gap < 8
 assert abs(gap_rate) < 0.8
-print("After ten epochs the gap is between 1 and 8 nats, and less than 0.8 of it is rate: it is nearly all distortion.")
+print("After ten epochs the gap is between 1 and 8 nats; the rates differ by less than 0.8 nats.")
 
 # %% [markdown]
 # The encoder spends as much on unseen digits as on seen ones, and gets less for it. Section 9 trains longer and compares that gap with a plain autoencoder's.
@@ -383,7 +383,7 @@ print("The rate falls and the distortion rises with beta; from 0.3 up, all price
 print("and the held-out ELBO, which counts both alike, is best at beta = 1.")
 
 # %% [markdown]
-# Only the first price, between β = 0.1 and 0.3, is less reliable: below 0.3, but it may fall below 0.1 as well. There the whole effect to be seen is about $0.1\,(R_1 - R_2)$, one to three nats of distortion, and ten epochs
+# Only the first price, between β = 0.1 and 0.3, is less reliable: below 0.3, but it may fall below 0.1 as well. There the effect that theory promises at the least, $0.1\,(R_1 - R_2)$, is a few nats of distortion, and ten epochs
 # do not come that near to a minimum for digits held out.
 
 # %%
@@ -403,7 +403,7 @@ plotting.show(
 
 # %% [markdown]
 # The dotted line joins all points of equal ELBO, and the curve touches it at β = 1. Left of that point a further nat of rate would have paid, right of it, it did not.
-# Now what the pictures look like. Move β from right to left. On the way down, watch when redrawn digits become faithful; and compare the *samples*, decoded from $z \sim \mathcal N(0, I)$.
+# Now what the pictures look like. Move β from 50 down to 0.1. On the way, watch when redrawn digits become faithful; and compare the *samples*, decoded from $z \sim \mathcal N(0, I)$.
 
 # %%
 with torch.no_grad():
@@ -493,8 +493,8 @@ print("Beta 50: no active unit, and the distortion is that of the one picture th
 print("Warm start: from over 15 nats of rate to less than 0.2. Free bits: over 1 nat, and a loss over 20 nats worse.")
 
 # %% [markdown]
-# The latents were alive, and the loss silenced them. Free bits keep a rate up, at a price that the loss itself calls worse. So this collapse is no accident of training. It is the minimum.
-# One could have read it off the curve: the first step away from $R = 0$ buys at most so many nats of distortion for a nat of rate; if β asks more, the best rate is none.
+# The latents were alive, and the loss silenced them. Free bits keep a rate up, at a price that the loss itself calls worse. So this collapse is no accident of training. It is where the loss leads.
+# One could have expected it from the curve: the first nats of rate buy so many nats of distortion each; if β asks more for a nat, the best rate is next to none.
 
 # %%
 price = (dead["D"] - found["beta 10"]["D"]) / (found["beta 10"]["R"] - dead["R"])
@@ -523,7 +523,7 @@ print("than the covariance of the means has eigenvalues above 0.01.")
 # And a warning about the measure. At β = 10 the latents carry a few nats in all, yet nearly all of them pass as active. The covariance of the means says why: it has far fewer eigenvalues above 0.01 than
 # there are active units. A few directions are smeared over all axes, and each axis moves a little. **Active units count axes.** Read them together with the rate.
 #
-# ## 7. A collapse that the loss does not ask for
+# ## 7. A deeper decoder
 #
 # Now leave β at 1 and give the decoder three hidden layers in place of one. It can do all that the shallow one can, and more.
 
@@ -640,7 +640,7 @@ plotting.show(
     figure,
     "Rate of held-out digits against epochs. The shallow VAE climbs to about 15 nats. Both deep ones with PyTorch's weights, with and without "
     "warm-up, creep up to about 4. The deep one with He's weights starts higher, dips, and recovers slowly; with a warm-up as well "
-    "it starts high and stays near the shallow one.",
+    "it starts far above the shallow one and ends close to it.",
 )
 
 # %% [markdown]
@@ -680,8 +680,8 @@ class BoundedVAE(VAE):
 
 # %%
 bounding = Prediction(
-    "SGD at 0.1 ends in nan. Does it still, if the log-variances are kept between -8 and 8?",
-    ["no, training goes on", "yes, nan again"],
+    "SGD at 0.1 breaks down. Does it still, if the log-variances are kept between -8 and 8?",
+    ["no, training goes on", "yes, it breaks again"],
 )
 bounding.ask()
 
@@ -717,8 +717,8 @@ print("Clipping does better than the smaller step by over 3 nats, and Adam bette
 
 # %% [markdown]
 # Follow the trace: two ordinary steps, then the rate explodes, the gradient is over ten thousand times longer, and a few steps later all is lost. Bounding the log-variance takes away the
-# exponential, not the cause: the *step* was too long, and now $\mu^2$ and the decoder run away instead. Clipping shortens just those steps whose gradient explodes; a smaller learning rate shortens all, and learns less.
-# Adam divides each gradient by its recent size, so no gradient, however long, makes a step of more than $\frac{1 - 0.9}{\sqrt{1 - 0.999}} = 3.2$ times the learning rate (Kingma & Ba 2015). A thousand gradients of 1, then one of 10,000:
+# exponential, not the cause: the *step* was too long, and now something else overflows. Clipping at 10 shortens ordinary steps as well, but the exploding ones far more; a smaller learning rate shortens all alike, and avoids `nan` at the price of learning next to nothing in these three epochs.
+# Adam divides each gradient by its recent size, so one long gradient after many short ones, however long it is, makes a step of about $\frac{1 - 0.9}{\sqrt{1 - 0.999}} = 3.2$ learning rates (Kingma & Ba 2015); several in a row can make it some learning rates more, not thousands. A thousand gradients of 1, then one of 10,000:
 
 # %%
 weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
@@ -763,7 +763,7 @@ print("the held-out ELBO is below -200, where ten epochs at 0.007 gave one above
 # ## 9. The promise of lesson 01
 #
 # Lesson 01 measured, on 1,000 digits: with two latents a nudged VAE code costs less than half the rise of an autoencoder's, though stopping early rivals that; with sixteen, the
-# autoencoder keeps a nudged digit's class better. What changes with all 4,000 digits, this lesson's schedule, and He's weights in the three hidden layers of the 2-latent networks?
+# autoencoder keeps a nudged digit's class better. What changes with all 4,000 digits, this lesson's schedule, and He's weights in all networks?
 #
 # One thing must be fair. A model that has learned less has a smaller gap. So with 16 latents the VAE gets 30 epochs to the autoencoder's 15, which makes training digits
 # cost both about the same.
@@ -912,7 +912,7 @@ print("With half the log-odds the VAE's lead shrinks to less than half of what i
 # - The price of a nat of rate, in nats of distortion, lies between neighbouring betas (from 0.3 up): the curve has slope −β. The held-out ELBO is best at β = 1.
 # - Collapse has several causes, each with its own cure. β = 50 silences even latents that were alive: the loss wants it, and only another β helps. A deep decoder with PyTorch's weights is deaf: He's weights gain over 12 nats, warm-up and free bits less than 8. Once it hears, the KL comes
 #   too early: now warm-up gains 7 nats or more, free bits 4 or more. Where nothing is collapsed, warm-up moves the ELBO by less than 5.
-# - `nan` came from steps that were too long. Bounding the log-variance did not cure it; clipping, a smaller step and Adam did.
+# - `nan` came from steps that were too long. Bounding the log-variance did not cure it; clipping and Adam did; a much smaller step avoided it and learned next to nothing.
 # - The mean in place of a sample flatters a "test ELBO" by over 5 nats.
 # - Against an autoencoder with equal cost on training digits the gap is the same and nudges cost less. Its samples look no better; they are less overconfident.
 #

@@ -647,7 +647,7 @@ print(f"Each principal axis has its column, cosine over 0.995. log p(x) is withi
 print("and the ELBO within 0.1 of log p(x).")
 
 # %%
-pull, next_pull = (np.log(pair.mean() / pair.prod().sqrt()).item() for pair in (eigenvalues[:2], eigenvalues[1:3]))
+pull, next_pull = ((pair.mean() / pair.prod().sqrt()).log().item() for pair in (eigenvalues[:2], eigenvalues[1:3]))
 print(f"What turned the axes: at most {pull:.2f} nats. Between the second and third axis it would be {next_pull:.3f}.")
 
 # %% [markdown]
