@@ -330,7 +330,7 @@ def log_joint_on_grid(model, x, reach=6.0, points=241):
     z = torch.cartesian_prod(line, line)
     logits = model.decoder(z)
     # log p(x|z) = x . logits - sum log(1 + exp(logits)), so that one matrix product serves all pairs
-    log_likelihood = (x @ logits.T).double() - torch.nn.functional.softplus(logits).double().sum(1)
+    log_likelihood = (x @ logits.T).double() - torch.nn.functional.softplus(logits).sum(1, dtype=torch.float64)
     log_prior = log_normal(z.double(), torch.zeros(2), torch.zeros(2))
     return z, log_likelihood + log_prior + 2 * torch.log(line[1] - line[0]).double()
 
@@ -346,14 +346,14 @@ def log_p_x_on_grid(model, x, **grid):
 seen, judged = binary_train[:200], binary_held[:200]
 exact_seen, exact_judged = log_p_x_on_grid(vae, seen), log_p_x_on_grid(vae, judged)
 coarse = log_p_x_on_grid(vae, judged, points=121)
-wide = log_p_x_on_grid(vae, judged, reach=8.0, points=321)
+wide = log_p_x_on_grid(vae, judged, reach=8.0, points=161)  # cells as coarse
 line = torch.linspace(-6, 6, 241).double()
 cells = log_normal(torch.cartesian_prod(line, line), torch.zeros(2), torch.zeros(2)) + 2 * torch.log(line[1] - line[0])
 print(f"the prior sums to {cells.exp().sum():.4f} on the grid")
 assert abs(cells.exp().sum() - 1) < 1e-4
 assert (exact_judged - coarse).abs().max() < 0.7
 assert abs(exact_judged.mean() - coarse.mean()) < 0.05
-assert abs(exact_judged.mean() - wide.mean()) < 0.02
+assert abs(coarse.mean() - wide.mean()) < 0.02
 print("Twice as coarse: no digit changes by 0.7 nats, the mean by less than 0.05. Wider: the mean by less than 0.02.")
 
 # %% [markdown]
