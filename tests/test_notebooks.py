@@ -39,7 +39,7 @@ def test_every_notebook_has_a_source_and_every_source_a_notebook():
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_notebook_is_current_with_its_source(name):
     built = ROOT / "notebooks" / f"{name}.ipynb"
-    assert is_current(ROOT / "sources" / "lessons" / f"{name}.py", built), f"run: vae-lessons build {name}"
+    assert is_current(read_source(ROOT / "sources" / "lessons" / f"{name}.py"), built), f"run: vae-lessons build {name}"
 
 
 @pytest.mark.parametrize("name", LESSONS)
@@ -328,17 +328,17 @@ def test_an_edited_source_is_noticed(tmp_path):
     source = tmp_path / "lesson.py"
     source.write_text("# %% [markdown]\n# Text\n\n# %%\n1 + 1\n")
     built = tmp_path / "lesson.ipynb"
-    assert not is_current(source, built)
+    assert not is_current(read_source(source), built)
     fresh = read_source(source)
     execute(fresh, tmp_path, "lesson")
     write(fresh, built)
-    assert is_current(source, built)
+    assert is_current(read_source(source), built)
     assert nbformat.read(built, as_version=4).cells[1].outputs[0].data["text/plain"] == "2"
     for edited in ("# %% [markdown]\n# Text\n\n# %%\n1 + 2\n", "# %% [markdown]\n# Text\n"):
         source.write_text(edited)
-        assert not is_current(source, built)
+        assert not is_current(read_source(source), built)
     source.write_text('# %% [markdown]\n# Text\n\n# %% tags=["nbval-ignore-output"]\n1 + 1\n')
-    assert not is_current(source, built)
+    assert not is_current(read_source(source), built)
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -1,6 +1,8 @@
-"""Building notebooks from the scripts that people edit: jupytext reads them, nbclient runs them."""
+"""Building notebooks from the scripts that people edit: jupytext reads, nbclient runs, nbgrader takes answers out."""
 
+import copy
 import os
+import re
 from pathlib import Path
 
 import jupytext
@@ -9,9 +11,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
-__all__ = ["BuildError", "execute", "is_current", "read_source", "write"]
+from vae_lessons.checks import TASKS
+
+__all__ = ["BuildError", "execute", "is_current", "read_exercise", "read_source", "release", "wanted", "write"]
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+WRITTEN_POINTS = 3
+STUB = "raise NotImplementedError  # your code here"
 
 
 class BuildError(Exception):
@@ -35,15 +41,74 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def is_current(source: Path, built: Path) -> bool:
-    """Whether the built notebook has the cells of its source. Outputs are nbval's to compare."""
+def read_exercise(path: Path) -> nbformat.NotebookNode:
+    """The notebook with answers that a script of `sources/exercises/` describes, with nbgrader's metadata.
+
+    A cell `check("topic/what", function)` is graded, with the task's points; the cell with a solution before it is
+    its answer. A markdown cell tagged `written` is marked by a person.
+    """
+    notebook = read_source(path)
+    answer, written = None, 0
+    for cell in notebook.cells:
+        if "written" in cell.metadata.get("tags", []):
+            written += 1
+            cell.id = f"written-{written}"
+            cell.metadata.nbgrader = _nbgrader(cell.id, solution=True, grade=True, points=WRITTEN_POINTS)
+        elif cell.cell_type == "code" and "BEGIN SOLUTION" in cell.source:
+            if answer is not None:
+                raise BuildError(f"{path}: no check for the answer {answer.source[:60]!r}")
+            answer = cell
+        elif checked := re.match(r'check\("([^"]+)", \w+\)$', cell.source):
+            task = TASKS.get(checked[1])
+            if task is None or answer is None:
+                raise BuildError(f"{path}: {checked[1]} " + ("has no answer before it" if task else "is no task"))
+            answer.id = task.name.replace("/", "-")
+            answer.metadata.nbgrader = _nbgrader(answer.id, solution=True)
+            cell.id = f"{answer.id}-check"
+            cell.metadata.nbgrader = _nbgrader(cell.id, grade=True, locked=True, points=task.points)
+            answer = None
+    if answer is not None:
+        raise BuildError(f"{path}: no check for the answer {answer.source[:60]!r}")
+    return notebook
+
+
+def _nbgrader(name, grade=False, solution=False, locked=False, points=None):
+    kinds = {"grade": grade, "solution": solution, "locked": locked, "task": False}
+    return nbformat.from_dict(
+        {"schema_version": 3, "grade_id": name, **kinds} | ({} if points is None else {"points": points})
+    )
+
+
+def release(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The exercise to hand out: stubs for answers, no outputs. nbgrader's own preprocessors do it."""
+    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+
+    notebook = copy.deepcopy(solved)
+    steps = [LockCells(), ClearSolutions(), ClearOutput(), CheckCellMetadata(), ComputeChecksums()]
+    steps[1].code_stub, steps[1].text_stub = {"python": STUB}, "Your answer here."
+    for step in steps:
+        notebook, _ = step.preprocess(notebook, {})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return notebook
+
+
+def is_current(wanted: nbformat.NotebookNode, built: Path) -> bool:
+    """Whether the built notebook has these cells. Outputs are nbval's to compare."""
     if not built.exists():
         return False
     notebook, _ = ClearOutputPreprocessor().preprocess(nbformat.read(built, as_version=4), {})
-    keep = ("id", "cell_type", "source")
-    return [[cell[k] for k in keep] + [cell.metadata.get("tags")] for cell in notebook.cells] == [
-        [cell[k] for k in keep] + [cell.metadata.get("tags")] for cell in read_source(source).cells
-    ]
+    keep = ("id", "cell_type", "source", "metadata")
+    return [[cell[k] for k in keep] for cell in notebook.cells] == [[cell[k] for k in keep] for cell in wanted.cells]
+
+
+def wanted(source: Path, root: Path) -> dict[Path, nbformat.NotebookNode]:
+    """The notebooks that are built from a script, not yet run, by where they belong."""
+    name = f"{source.stem}.ipynb"
+    if source.parent.name == "lessons":
+        return {root / "notebooks" / name: read_source(source)}
+    solved = read_exercise(source)
+    return {root / "solutions" / name: solved, root / "exercises" / name: release(solved)}
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeout: int = 300) -> None:

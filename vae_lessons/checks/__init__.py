@@ -1,0 +1,47 @@
+"""Checking an answer to an exercise the moment it is written."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from IPython.display import display
+
+from vae_lessons.checks import lesson_04
+from vae_lessons.checks.progress import progress, remember
+from vae_lessons.checks.task import Task, Verdict, judge
+
+__all__ = ["EXERCISES", "TASKS", "CheckFailed", "check", "progress"]
+
+EXERCISES: dict[str, tuple[Task, ...]] = {"04": lesson_04.TASKS}
+TASKS: dict[str, Task] = {task.name: task for tasks in EXERCISES.values() for task in tasks}
+
+
+class CheckFailed(AssertionError):
+    """An answer did not pass; the message says why."""
+
+    def __init__(self, verdict: Verdict):
+        super().__init__(str(verdict))
+        self.verdict = verdict
+
+    def _render_traceback_(self):  # what a notebook shows: the verdict stands above, so one line is enough
+        return [f"Check not passed: {self.verdict.task}"]
+
+
+def check(name: str, function: Callable) -> None:
+    """Say whether a function does what the task asks.
+
+    Args:
+        name: the task's, such as "kl/standard_normal".
+        function: the function itself: `check("kl/standard_normal", kl_to_standard_normal)`.
+
+    Raises:
+        CheckFailed: it does not; the message names the mistake, where it is a known one.
+        ValueError: there is no such task.
+    """
+    if name not in TASKS:
+        close = get_close_matches(str(name), TASKS, n=1)
+        raise ValueError(f"name: there is no task {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    verdict = judge(TASKS[name], function)
+    remember(name, verdict.passed)
+    display(verdict)
+    if not verdict.passed:
+        raise CheckFailed(verdict)

@@ -1,0 +1,197 @@
+"""What is looked at when a student's function is called: plain arrays. Nothing here knows a right answer."""
+
+import copy
+import inspect
+import linecache
+import os
+import sysconfig
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["Draws", "Failure", "Gradients", "Seed", "observe_cases", "values"]
+
+Observation = dict[str, np.ndarray]
+Observer = Callable[[Callable, Mapping[str, Any]], Observation]
+LIBRARIES = (
+    *(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib")),
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    "<frozen",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is nothing to compare: `kind` is "not written", "raised", "signature" or "type"."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Seed:
+    """An input that becomes a new `torch.Generator` with this seed at every call."""
+
+    number: int
+
+
+class _Unfit(Exception):
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.failure = Failure(kind, message)
+
+
+def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, Any]]) -> list[Observation] | Failure:
+    """What the function does on every case, or why it can't be told.
+
+    Args:
+        observe: how to look, such as `values`.
+        function: the student's, a mistake's, or the reference.
+        cases: the inputs by name, in the order of the function's arguments.
+    """
+    try:
+        return [observe(function, case) for case in cases]
+    except NotImplementedError:
+        return Failure("not written", "The function still raises NotImplementedError.")
+    except _Unfit as unfit:
+        return unfit.failure
+    except Exception as error:
+        return Failure("raised", _own_lines(error))
+
+
+def values(function: Callable, inputs: Mapping[str, Any]) -> Observation:
+    """The result, or each of several results, as arrays."""
+    return _plain(_call(function, {name: _fresh(value) for name, value in inputs.items()}))
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The results, and the gradient of each with respect to some inputs.
+
+    Args:
+        names: the inputs that require a gradient. A result that does not depend on one has a gradient of zeros.
+    """
+
+    names: tuple[str, ...]
+
+    def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
+        given = {name: _fresh(value) for name, value in inputs.items()}
+        for name in self.names:
+            given[name].requires_grad_()
+        result = _call(function, given)
+        seen = _plain(result)
+        for label, output in _outputs(result).items():
+            if not isinstance(output, torch.Tensor):
+                raise _Unfit("type", f"Expected a tensor, so that gradients can flow; got {_describe(output)}.")
+            zeros = [torch.zeros_like(given[name]) for name in self.names]
+            if output.requires_grad:
+                weights = torch.linspace(0.5, 1.5, output.numel(), dtype=output.dtype).reshape(output.shape)
+                leaves = [given[name] for name in self.names]
+                found = torch.autograd.grad((weights * output).sum(), leaves, retain_graph=True, allow_unused=True)
+                zeros = [zero if gradient is None else gradient for zero, gradient in zip(zeros, found, strict=True)]
+            for name, gradient in zip(self.names, zeros, strict=True):
+                seen[f"gradient of the {label} for {name}"] = _array(gradient)
+        return seen
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The results of a function that draws, and whether a generator with the same seed gives the same ones again.
+
+    Args:
+        repeats: how often to call it; the results are stacked along a new first axis. With 1, the first axis of
+            the result itself counts the draws.
+    """
+
+    repeats: int = 1
+
+    def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
+        state = torch.random.get_rng_state()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                first = self._calls(function, inputs)
+                again = values(function, inputs)
+        finally:
+            torch.random.set_rng_state(state)
+        seen = first[0] if self.repeats == 1 else {name: np.stack([one[name] for one in first]) for name in first[0]}
+        same = all(np.array_equal(again[name], first[0][name]) for name in again)
+        return seen | {"the same again from the same generator": np.array(same)}
+
+    def _calls(self, function, inputs):
+        seeds = [name for name, value in inputs.items() if isinstance(value, Seed)]
+        return [
+            values(function, {**inputs, **{name: Seed(inputs[name].number + repeat) for name in seeds}})
+            for repeat in range(self.repeats)
+        ]
+
+
+def _call(function, given):
+    if not callable(function):
+        raise _Unfit("type", f"Expected the function itself, without brackets; got {_describe(function)}.")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return function(*given.values())  # a built-in function that does not tell
+    for arguments, keywords in ((tuple(given.values()), {}), ((), given)):
+        try:
+            signature.bind(*arguments, **keywords)
+        except TypeError:
+            continue
+        return function(*arguments, **keywords)
+    name = getattr(function, "__name__", "the function")
+    raise _Unfit("signature", f"Expected {name}({', '.join(given)}); yours is {name}{signature}.")
+
+
+def _fresh(value):
+    if isinstance(value, Seed):
+        return torch.Generator().manual_seed(value.number)
+    return copy.deepcopy(value)
+
+
+def _outputs(result):
+    several = isinstance(result, tuple) or (
+        isinstance(result, list) and any(isinstance(one, torch.Tensor | np.ndarray) for one in result)
+    )
+    if not several:
+        return {"result": result}
+    return {f"result {number}": one for number, one in enumerate(result, start=1)}
+
+
+def _plain(result):
+    return {label: _array(one) for label, one in _outputs(result).items()}
+
+
+def _array(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    try:
+        array = np.array(value, subok=False)
+    except Exception as error:
+        raise _Unfit("type", f"Expected numbers; got {_describe(value)}.") from error
+    if array.dtype.kind not in "biufcU":
+        raise _Unfit("type", f"Expected numbers; got {_describe(value)}.")
+    return array
+
+
+def _describe(value):
+    if value is None:
+        return "None: is a `return` missing?"
+    kind = type(value)
+    return f"{kind.__name__}" if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _own_lines(error):
+    """The error, and the lines of the student's own code on the way to it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
+    lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]
+    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+
+
+def _source(frame):
+    return (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()

@@ -1,0 +1,58 @@
+"""Which tasks have passed. Kept in the folder `work/`, so that it outlives the kernel."""
+
+import json
+import os
+from pathlib import Path
+
+__all__ = ["progress", "recorded", "remember", "report"]
+
+FOLDER = ".course"  # in work/: what the course has to remember about it
+_session: dict[str, bool] = {}
+
+
+def remember(task: str, passed: bool) -> None:
+    """Write down the latest verdict; only in memory where the current folder is not a work folder."""
+    _session[task] = passed
+    if Path(FOLDER).is_dir():
+        path = Path(FOLDER) / "progress.json"
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(json.dumps(recorded(Path()) | {task: passed}, indent=1), encoding="utf-8")
+        unfinished.replace(path)
+
+
+def recorded(work: Path) -> dict[str, bool]:
+    """The verdicts that were written down in a work folder; empty where there are none."""
+    try:
+        found = json.loads((work / FOLDER / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def progress(exercise: str) -> None:
+    """Print which tasks of an exercise have passed, and what is next.
+
+    Args:
+        exercise: its number, such as "04".
+    """
+    print(report([exercise], recorded(Path()) | _session))
+
+
+def report(exercises: list[str], passed: dict[str, bool]) -> str:
+    """The same as text, for several exercises."""
+    from vae_lessons.checks import EXERCISES
+
+    lines = []
+    for exercise in exercises:
+        if exercise not in EXERCISES:
+            raise ValueError(f"exercise: expected one of {', '.join(EXERCISES)}, got {exercise!r}")
+        done = [task for task in EXERCISES[exercise] if passed.get(task.name)]
+        total = len(EXERCISES[exercise])
+        lines.append(
+            f"Exercise {exercise}  {'■' * len(done)}{'□' * (total - len(done))}  {len(done)} of {total} passed"
+        )
+        if 0 < len(done) < total or len(exercises) == 1:
+            lines += [f"  {'✓' if task in done else '·'} {task.name}" for task in EXERCISES[exercise]]
+    todo = [task.name for exercise in exercises for task in EXERCISES[exercise] if not passed.get(task.name)]
+    lines.append(f"Next: {todo[0]}" if todo else "Nothing is left to do here.")
+    return "\n".join(lines)

@@ -1,0 +1,247 @@
+"""A task is data: how its inputs are drawn, what the right answer is, and which mistakes people make."""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vae_lessons.checks.observe import Failure, Observation, Observer, observe_cases, values
+
+__all__ = ["Close", "Mistake", "SameMoments", "Task", "Verdict", "judge", "normal", "uniform"]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really write.
+
+    Args:
+        name: a few words that name it, such as "forgot the ½".
+        answer: a function that makes this mistake.
+        hint: what the student reads: it leads to the answer without giving it.
+    """
+
+    name: str
+    answer: Callable
+    hint: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """Numbers agree up to rounding; words agree whatever their case.
+
+    Args:
+        rtol: tolerance relative to the right number.
+        atol: tolerance added to it.
+    """
+
+    rtol: float = 1e-4
+    atol: float = 1e-5
+
+    def __call__(self, found: np.ndarray, right: np.ndarray) -> bool:
+        if found.dtype.kind == "U" or right.dtype.kind == "U":
+            return np.array_equal(np.char.lower(found.astype(str)), np.char.lower(right.astype(str)))
+        with np.errstate(invalid="ignore"):
+            return bool(np.isclose(found, right, rtol=self.rtol, atol=self.atol, equal_nan=True).all())
+
+
+@dataclass(frozen=True)
+class SameMoments:
+    """Draws have the same means and second moments (all products of two coordinates).
+
+    Each pair of moments may differ by `errors` standard errors of the difference. At 6, one moment of a right answer
+    differs by chance less than once in 100 million (normal approximation).
+    """
+
+    errors: float = 6.0
+
+    def __call__(self, found: np.ndarray, right: np.ndarray) -> bool:
+        if found.dtype.kind == "b":
+            return np.array_equal(found, right)
+        if not np.isfinite(found).all():
+            return False
+        moments = []
+        for draws in (found, right):
+            flat = draws.reshape(len(draws), -1).astype(np.float64)
+            products = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
+            moments.append(np.concatenate([flat, products], axis=1))
+        difference = np.abs(moments[0].mean(0) - moments[1].mean(0))
+        error = np.sqrt(sum(moment.var(0, ddof=1) / len(moment) for moment in moments))
+        return bool((difference <= self.errors * error + 1e-6).all())
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for, how to look at an answer, and how to judge it.
+
+    Args:
+        name: "topic/what", as `check` is given it.
+        points: what it is worth.
+        draw: from a random generator, the inputs of one case: their names in the order of the arguments.
+        reference: the right answer, not from this library. It is called with float64 tensors.
+        mistakes: at least four, told apart by the inputs drawn.
+        observe: what to look at.
+        agree: when two arrays count as the same.
+        cases: how many cases are drawn.
+    """
+
+    name: str
+    points: int
+    draw: Callable[[np.random.Generator], dict[str, Any]]
+    reference: Callable
+    mistakes: tuple[Mistake, ...]
+    observe: Observer = values
+    agree: Callable[[np.ndarray, np.ndarray], bool] = Close()
+    cases: int = 6
+
+    def inputs(self, seed: int) -> list[dict[str, Any]]:
+        """The cases that this seed draws, the smallest first."""
+        cases = [self.draw(np.random.default_rng([seed, number])) for number in range(self.cases)]
+        return sorted(cases, key=lambda case: sum(_size(value) for value in case.values()))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found.
+
+    Args:
+        task: its name.
+        kind: "passed", "not written", "raised", "signature", "type", "shape", "dtype", "not finite", "mistake" or
+            "different".
+        title: one line.
+        message: what the student reads, as plain text.
+        mistake: the known mistake's name, or None.
+    """
+
+    task: str
+    kind: str
+    title: str
+    message: str = ""
+    mistake: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.kind == "passed"
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.title}" + (f"\n{self.message}" if self.message else "")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        sign, colour = ("✓", "#1a7f37") if self.passed else ("✗", "#b35900")
+        rest = f'<div style="white-space: pre-wrap; margin-top: .3em">{_marked(self.message)}</div>'
+        box = f"border-left: 4px solid {colour}; padding: .3em .8em; margin: .2em 0"
+        head = f"<b>{sign} {html.escape(self.task)}: {_marked(self.title)}</b>"
+        return {
+            "text/plain": f"{sign} {self}",
+            "text/html": f'<div role="status" style="{box}">{head}{rest if self.message else ""}</div>',
+        }
+
+
+def judge(task: Task, function: Callable, seed: int = 0) -> Verdict:
+    """Call the function on drawn inputs and say what was found."""
+    cases = task.inputs(seed)
+    return decide(task, cases, observe_cases(task.observe, function, cases))
+
+
+def decide(task: Task, cases: list[dict[str, Any]], seen: list[Observation] | Failure) -> Verdict:
+    """The verdict on what was seen; the function that was looked at is not needed any more."""
+    if isinstance(seen, Failure):
+        titles = {
+            "not written": "not written yet",
+            "raised": "your function stopped with an error",
+            "signature": "the arguments do not fit",
+            "type": "the result is of the wrong type",
+        }
+        return Verdict(task.name, seen.kind, titles[seen.kind], seen.message)
+    right = [task.observe(task.reference, {name: _double(value) for name, value in case.items()}) for case in cases]
+    wrong = [number for number in range(len(cases)) if not _agrees(task, seen[number], right[number])]
+    if not wrong:
+        return Verdict(task.name, "passed", "passed")
+    for mistake in task.mistakes:
+        same = observe_cases(task.observe, mistake.answer, cases)
+        if not isinstance(same, Failure) and all(map(lambda a, b: _agrees(task, a, b), seen, same)):
+            return Verdict(task.name, "mistake", mistake.name, mistake.hint, mistake.name)
+    return _difference(task, cases[wrong[0]], seen[wrong[0]], right[wrong[0]])
+
+
+def _agrees(task, found, right):
+    return found.keys() == right.keys() and all(
+        found[label].shape == right[label].shape and task.agree(found[label], right[label]) for label in right
+    )
+
+
+def _difference(task, case, found, right):
+    given = "\n".join(f"  {name} = {_short(value)}" for name, value in case.items())
+    if found.keys() != right.keys():
+        text = f"Expected {_number(right)}; got {_number(found)}."
+        return Verdict(task.name, "type", "the result is of the wrong type", text)
+    for label, expected in right.items():
+        got = found[label]
+        if got.shape != expected.shape:
+            text = f"Expected shape {expected.shape}, got {got.shape}, for\n{given}"
+            return Verdict(task.name, "shape", f"the {label} has the wrong shape", text)
+        if expected.dtype.kind in "biuf" and got.dtype.kind not in "biuf":
+            text = f"Expected numbers, got {got.dtype.name}: {_short(got)}"
+            return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text)
+        if got.dtype.kind == "f" and np.isfinite(expected).all() and not np.isfinite(got).all():
+            text = f"It holds {_short(got)}, for\n{given}"
+            return Verdict(task.name, "not finite", f"the {label} is not finite", text)
+    label = next(label for label in right if not task.agree(found[label], right[label]))
+    got, expected = found[label], right[label]
+    if expected.dtype.kind == "f" and got.dtype.kind in "iu":
+        text = f"Expected floating-point numbers, got {got.dtype.name}: {_short(got)}"
+        return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text)
+    text = f"For\n{given}\nyours:    {_summary(task, got)}\nexpected: {_summary(task, expected)}"
+    return Verdict(task.name, "different", f"the {label} is not right yet", text)
+
+
+def _summary(task, array):
+    if isinstance(task.agree, SameMoments) and array.dtype.kind == "f":
+        with np.printoptions(precision=3, threshold=20):
+            return f"{len(array):,} draws with mean {array.mean(0)} and standard deviation {array.std(0)}"
+    return _short(array)
+
+
+def _short(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().numpy()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "bU" and value.ndim == 0:
+            return repr(value.item())
+        if value.size > 24:
+            return f"an array of shape {value.shape}"
+        return np.array2string(value, precision=5, suppress_small=True, separator=", ", prefix=" " * 10)
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + " …"
+
+
+def _number(observation):
+    results = [label for label in observation if label.startswith("result")]
+    return "one result" if results == ["result"] else f"{len(results)} results"
+
+
+def _marked(text):
+    """Escaped for HTML, with `code` in a code font."""
+    parts = html.escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+
+
+def _size(value):
+    return int(np.prod(value.shape)) if hasattr(value, "shape") else 1
+
+
+def _double(value):
+    return value.double() if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value
+
+
+def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers for a task's inputs, rounded to two decimals so that they can be read: float32."""
+    return torch.tensor(np.round(rng.normal(scale=scale, size=shape), 2), dtype=torch.float32)
+
+
+def uniform(rng: np.random.Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    """Uniform numbers for a task's inputs, rounded to two decimals: float32."""
+    return torch.tensor(np.round(rng.uniform(low, high, size=shape), 2), dtype=torch.float32)
