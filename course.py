@@ -31,6 +31,19 @@ RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whet
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
+NBGRADER = [
+    "nbgrader.server_extensions." + name
+    for name in ("assignment_list", "course_list", "formgrader", "validate_assignment")
+]
+JUPYTER = {  # in .venv: no questions about news and new versions, and no menus of nbgrader, which is for instructors
+    "share/jupyter/lab/settings/overrides.json": {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+    },
+    "etc/jupyter/labconfig/page_config.json": {"disabledExtensions": {"@jupyter/nbgrader": True}},
+    "etc/jupyter/jupyter_server_config.d/zz-course.json": {
+        "ServerApp": {"jpserver_extensions": dict.fromkeys(NBGRADER, False)}
+    },
+}
 SMALL_TORCH = (
     'Note: without an NVIDIA GPU, a CPU-only torch saves gigabytes: pytorch.org\'s "Get started" page gives the '
     "index to set in PIP_EXTRA_INDEX_URL before this."
@@ -174,11 +187,11 @@ def install(extras):
     except SystemExit:
         record(before)  # pip gave up by itself: what worked before still works
         raise
-    settings = os.path.join(VENV, "share", "jupyter", "lab", "settings")
-    os.makedirs(settings, exist_ok=True)
-    with open(os.path.join(settings, "overrides.json"), "w") as file:  # no questions about news and new versions
-        answers = {"fetchNews": "false", "checkForUpdates": False}
-        json.dump({"@jupyterlab/apputils-extension:notification": answers}, file)
+    for name, settings in JUPYTER.items():
+        path = os.path.join(VENV, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            json.dump(settings, file)
     record(wanted(extras))
     print("Installed.", flush=True)
 
@@ -239,6 +252,9 @@ def lab(extra):
     if not os.path.exists(os.path.join(ROOT, FIRST_NOTEBOOK)):
         stop("%s is missing. `git restore notebooks` brings it back." % FIRST_NOTEBOOK)
     setup()
+    code = run([PYTHON, "-m", "vae_lessons.cli", "update", "--only-new"], environment())
+    if code:
+        return code
     command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
     command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
     if hasattr(os, "geteuid") and os.geteuid() == 0:

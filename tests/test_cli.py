@@ -57,10 +57,10 @@ def test_a_failing_cell_names_the_lesson_and_leaves_the_old_notebook(course):
     assert [path.name for path in (course / "notebooks").iterdir()] == ["00_one.ipynb"]
 
 
-def test_an_unknown_lesson_is_an_error_that_lists_what_there_is(course):
+def test_an_unknown_source_is_an_error_that_lists_what_there_is(course):
     result = run(course, "build", "07")
     assert result.exit_code == 1
-    assert "no lesson has '07' in its name; there are 00_one, 01_two" in result.output
+    assert "no source has '07' in its name; there are lessons/00_one, lessons/01_two" in result.output
 
 
 def test_outside_the_course_it_says_so(tmp_path):

@@ -383,7 +383,8 @@ def test_lab_opens_the_first_notebook(course, ran, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     Path(course.ROOT, course.FIRST_NOTEBOOK).touch()
     assert course.main(["lab", "--", "--no-browser", "--port", "8899"]) == 0
-    [(command, environment)] = ran
+    [(first, _), (command, environment)] = ran
+    assert first[1:] == ["-m", "vae_lessons.cli", "update", "--only-new"]  # the exercises are there when it opens
     assert command[0] == course.PYTHON
     assert command[-3:] == ["--no-browser", "--port", "8899"]
     assert f"--LabApp.default_url=/lab/tree/{course.FIRST_NOTEBOOK}" in command

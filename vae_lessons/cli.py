@@ -89,3 +89,7 @@ def _sources(root, names):
 def _fail(message):
     typer.echo(f"vae-lessons: {message}", err=True)
     return 1
+
+
+if __name__ == "__main__":
+    app()

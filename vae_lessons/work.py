@@ -64,11 +64,12 @@ def merge(
     merged = copy.deepcopy(new)
     begun = {_key(cell): cell for cell in old.cells} if old else {}
     place = {_key(cell): cell for cell in merged.cells}
+    given = {cell.source for notebook in (old, new) if notebook for cell in notebook.cells}
     own, seen, after = [], set(), None  # own: (the cell to stand after, the student's cell)
     for cell in mine.cells:
         key, target = _key(cell), place.get(_key(cell))
         if key in seen or target is None or target.cell_type != cell.cell_type:
-            if cell.source.strip() and (key in seen or key not in begun or begun[key].source != cell.source):
+            if cell.source.strip() and cell.source not in given:
                 own.append((after, cell))
             continue
         seen.add(key)

@@ -25,7 +25,10 @@ def standard_normal_distributions(mu, log_var):
 
 
 def standard_normal_loop(log_var, *, mu):  # keywords in another order
-    rows = [[0.5 * (m**2 + math.exp(v) - 1 - v) for m, v in zip(*row, strict=True)] for row in zip(mu.tolist(), log_var.tolist(), strict=True)]
+    rows = [
+        [0.5 * (m**2 + math.exp(v) - 1 - v) for m, v in zip(*row, strict=True)]
+        for row in zip(mu.tolist(), log_var.tolist(), strict=True)
+    ]
     return torch.tensor([sum(row) for row in rows], dtype=torch.float64)
 
 

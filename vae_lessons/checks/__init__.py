@@ -5,13 +5,13 @@ from difflib import get_close_matches
 
 from IPython.display import display
 
-from vae_lessons.checks import lesson_04
+from vae_lessons.checks import lesson_03, lesson_04
 from vae_lessons.checks.progress import progress, remember
 from vae_lessons.checks.task import Task, Verdict, judge
 
 __all__ = ["EXERCISES", "TASKS", "CheckFailed", "check", "progress"]
 
-EXERCISES: dict[str, tuple[Task, ...]] = {"04": lesson_04.TASKS}
+EXERCISES: dict[str, tuple[Task, ...]] = {"03": lesson_03.TASKS, "04": lesson_04.TASKS}
 TASKS: dict[str, Task] = {task.name: task for tasks in EXERCISES.values() for task in tasks}
 
 

@@ -105,9 +105,11 @@ class Draws:
     Args:
         repeats: how often to call it; the results are stacked along a new first axis. With 1, the first axis of
             the result itself counts the draws.
+        gradients: inputs that a gradient should reach.
     """
 
     repeats: int = 1
+    gradients: tuple[str, ...] = ()
 
     def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
         state = torch.random.get_rng_state()
@@ -120,7 +122,12 @@ class Draws:
             torch.random.set_rng_state(state)
         seen = first[0] if self.repeats == 1 else {name: np.stack([one[name] for one in first]) for name in first[0]}
         same = all(np.array_equal(again[name], first[0][name]) for name in again)
-        return seen | {"the same again from the same generator": np.array(same)}
+        seen["the same again from the same generator"] = np.array(same)
+        if self.gradients:
+            gradients = Gradients(self.gradients)(function, inputs)
+            for name in self.gradients:
+                seen[f"a gradient reaches {name}"] = np.array(gradients[f"gradient of the result for {name}"].any())
+        return seen
 
     def _calls(self, function, inputs):
         seeds = [name for name, value in inputs.items() if isinstance(value, Seed)]
@@ -150,6 +157,8 @@ def _call(function, given):
 def _fresh(value):
     if isinstance(value, Seed):
         return torch.Generator().manual_seed(value.number)
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
     return copy.deepcopy(value)
 
 

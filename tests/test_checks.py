@@ -1,0 +1,258 @@
+"""What a student reads, whatever the function does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from scipy.stats import norm
+
+from vae_lessons import checks
+from vae_lessons.checks.observe import Draws, Gradients, Seed, observe_cases, values
+from vae_lessons.checks.progress import recorded, report
+from vae_lessons.checks.task import Close, Mistake, SameMoments, Task, judge
+
+
+def draw(rng):
+    size = int(rng.integers(1, 6))
+    return {"a": torch.tensor(rng.normal(size=size), dtype=torch.float32), "b": 2.0}
+
+
+TASK = Task(
+    name="test/scaled",
+    points=1,
+    draw=draw,
+    reference=lambda a, b: a * b,
+    mistakes=(
+        Mistake("added", lambda a, b: a + b, "Not a sum."),
+        Mistake("only right for positive numbers", lambda a, b: abs(a) * b, "Try a negative number."),
+        Mistake("summed", lambda a, b: (a * b).sum(), "One number for each."),
+        Mistake("always fails", lambda a, b: a / [], "Never read."),
+    ),
+)
+
+
+def say(function, task=TASK):
+    return judge(task, function)
+
+
+def not_written(a, b):
+    raise NotImplementedError
+
+
+def raises(a, b):
+    c = a * b
+    return c + torch.ones(77)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: a * b,
+        lambda x, y: (x * y).tolist(),
+        lambda a, b: (a.double() * b).numpy(),
+        lambda *, b, a: a * b,
+        lambda *everything: everything[0] * everything[1],
+        lambda a, b, verbose=False: [number * b for number in a],
+        lambda a, b: a.mul_(b),  # it may spoil its inputs
+        lambda a, b: (a * b).requires_grad_(),
+        lambda a, b: (a * b).bfloat16().double() * 0 + a.double() * b,
+        torch.mul,
+    ],
+)
+def test_any_right_answer_passes(function):
+    assert say(function).passed
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "words"),
+    [
+        (not_written, "not written", "NotImplementedError"),
+        (raises, "raised", "return c + torch.ones(77)"),
+        (lambda a: a, "signature", "(a, b)"),
+        (lambda a, b: None, "type", "is a `return` missing?"),
+        (lambda a, b: {"a": a}, "type", "dict"),
+        (lambda a, b: torch.distributions.Normal(a, 1.0), "type", "Normal"),
+        ("kl", "type", "without brackets"),
+        (None, "type", "the function itself"),
+        (lambda a, b: (a * b, a), "type", "Expected one result; got 2 results."),
+        (lambda a, b: (a * b)[None], "shape", "got (1, "),
+        (lambda a, b: a * b / 0, "not finite", "inf"),
+        (lambda a, b: (a * b).to(torch.complex64), "dtype", "complex64"),
+        (lambda a, b: (a * b).int(), "dtype", "int32"),
+        (lambda a, b: a - b, "different", "expected: ["),
+        (lambda a, b: a + b, "mistake", "Not a sum."),
+        (lambda a, b: abs(a * b), "mistake", "Try a negative number."),
+        (lambda a, b: (a * b).sum(), "mistake", "One number for each."),
+        (lambda a, b: (_ for _ in ()).throw(SystemError("odd")), "raised", "SystemError: odd"),
+    ],
+)
+def test_each_failure_is_told_for_what_it_is(function, kind, words):
+    verdict = say(function)
+    assert verdict.kind == kind
+    assert words in str(verdict)
+    assert not verdict.passed
+
+
+def test_an_error_shows_the_students_lines_and_no_others():
+    message = say(raises).message
+    assert "in raises: return c + torch.ones(77)" in message
+    assert "observe.py" not in message
+    assert "in _call" not in message
+
+
+def test_the_smallest_failing_case_is_shown_with_both_numbers():
+    verdict = say(lambda a, b: a * b if len(a) < 3 else a * b + 1)
+    case = min((case for case in TASK.inputs(0) if len(case["a"]) >= 3), key=lambda case: len(case["a"]))
+    assert np.array2string(case["a"].numpy(), precision=5, separator=", ") in verdict.message
+    yours, expected = (line.split("[")[1] for line in verdict.message.splitlines()[-2:])
+    difference = float(yours.split(",")[0]) - float(expected.split(",")[0])
+    assert difference == pytest.approx(1, abs=1e-4)
+
+
+def test_gradients_are_looked_at():
+    task = Task("test/gradient", 1, draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
+    assert say(lambda a, b: a * b, task).passed
+    for cut in (lambda a, b: (a * b).detach(), lambda a, b: a.detach() * b):
+        assert "gradient of the result for a" in say(cut, task).title
+    assert say(lambda a, b: (a * b).detach().numpy(), task).kind == "type"
+
+
+def sampling(function, errors=6.0):
+    task = Task(
+        "test/draws",
+        1,
+        lambda rng: {"mu": torch.tensor([1.0, -2.0]), "n": 2_000, "generator": Seed(int(rng.integers(2**31)))},
+        lambda mu, n, generator: mu + 3 * torch.randn(n, 2, generator=generator, dtype=torch.float64),
+        TASK.mistakes,
+        observe=Draws(),
+        agree=SameMoments(errors),
+        cases=1,
+    )
+    return judge(task, function)
+
+
+def test_draws_are_judged_by_their_moments():
+    assert sampling(lambda mu, n, generator: mu - 3 * torch.randn(n, 2, generator=generator)).passed
+    for wrong in (
+        lambda mu, n, generator: mu + 3.6 * torch.randn(n, 2, generator=generator),  # spread
+        lambda mu, n, generator: mu + 0.7 + 3 * torch.randn(n, 2, generator=generator),  # mean
+        lambda mu, n, generator: mu + 3 * torch.randn(n, 1, generator=generator),  # shared noise
+        lambda mu, n, generator: mu + 3 * torch.randn(n, 2),  # not its generator
+        lambda mu, n, generator: mu + torch.full((n, 2), torch.nan),
+    ):
+        assert not sampling(wrong).passed
+
+
+def test_draws_leave_the_students_random_state_alone():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    sampling(lambda mu, n, generator: mu + torch.randn(n, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_false_alarm_rate_of_draws_is_what_is_stated():
+    one_moment = 2 * norm.sf(SameMoments().errors)
+    assert one_moment * 100 < 1e-6  # a hundred moments in one check
+    rng = np.random.default_rng(0)
+    agree = SameMoments(errors=3.0)  # a rate that can be counted: 2 moments
+    alarms = sum(not agree(rng.normal(size=(400, 1)), rng.normal(size=(400, 1))) for _ in range(4_000))
+    expected = 4_000 * (1 - (1 - 2 * norm.sf(3)) ** 2)
+    assert abs(alarms - expected) < 5 * expected**0.5
+
+
+def test_words_are_compared_whatever_their_case():
+    agree = Close()
+    assert agree(np.array(["Score"]), np.array(["score"]))
+    assert not agree(np.array(["score", "pathwise"]), np.array(["score", "score"]))
+
+
+def test_the_reference_gets_float64_and_the_student_what_the_text_says():
+    dtypes = []
+    task = Task("test/dtype", 1, draw, lambda a, b: dtypes.append(a.dtype) or a * b, TASK.mistakes)
+    judge(task, lambda a, b: dtypes.append(a.dtype) or a * b)
+    assert set(dtypes[: task.cases]) == {torch.float32}
+    assert set(dtypes[task.cases :]) == {torch.float64}
+
+
+def test_a_function_that_spoils_its_inputs_spoils_only_its_own():
+    case = {"a": torch.ones(2), "b": [1, 2]}
+    observe_cases(values, lambda a, b: b.clear() or a.zero_(), [case])
+    assert case["a"].tolist() == [1, 1]
+    assert case["b"] == [1, 2]
+
+
+@pytest.fixture
+def shell():
+    shell = InteractiveShell.instance()
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+def test_a_notebook_shows_the_verdict_and_one_line_of_error(shell):
+    with capture_output() as captured:
+        result = shell.run_cell(
+            "from vae_lessons.checks import check\n"
+            "def f(mu, log_var): return (mu**2 + log_var.exp() - 1 - log_var).sum(-1)\n"
+            "check('kl/standard_normal', f)"
+        )
+    assert isinstance(result.error_in_exec, AssertionError)  # so that nbgrader gives no points
+    shown = captured.outputs[0].data
+    assert "forgot the ½" in shown["text/plain"]
+    assert "forgot the ½" in shown["text/html"]
+    assert 'role="status"' in shown["text/html"]
+    assert captured.stdout.strip() == "Check not passed: kl/standard_normal"
+
+
+def test_html_is_escaped():
+    verdict = say(lambda a, b: (_ for _ in ()).throw(ValueError("<script>")))
+    assert "<script>" not in verdict._repr_mimebundle_()["text/html"]
+
+
+def test_a_script_gets_the_whole_text():
+    with pytest.raises(checks.CheckFailed, match="forgot the ½\nEvery number is too large"):
+        checks.check("kl/standard_normal", lambda mu, log_var: (mu**2 + log_var.exp() - 1 - log_var).sum(-1))
+
+
+def test_an_unknown_task_names_the_nearest_one():
+    with pytest.raises(ValueError, match="did you mean 'kl/standard_normal'"):
+        checks.check("kl/standard_normals", abs)
+
+
+def test_progress_outlives_the_kernel(tmp_path):
+    (tmp_path / ".course").mkdir()
+    script = "from vae_lessons.checks import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path).returncode == 0
+    assert recorded(tmp_path) == {"kl/discrete": True}
+    broken = script.replace("nansum", "sum")
+    assert subprocess.run([sys.executable, "-c", broken], cwd=tmp_path, stderr=subprocess.PIPE).returncode == 1
+    assert recorded(tmp_path) == {"kl/discrete": False}
+    assert list((tmp_path / ".course").iterdir()) == [tmp_path / ".course" / "progress.json"]
+
+
+def test_a_damaged_record_is_no_error(tmp_path):
+    (tmp_path / ".course").mkdir()
+    for text in ("{", json.dumps([1])):
+        (tmp_path / ".course" / "progress.json").write_text(text)
+        assert recorded(tmp_path) == {}
+
+
+def test_outside_the_work_folder_nothing_is_written(tmp_path):
+    script = "from vae_lessons.checks import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert not list(Path(tmp_path).iterdir())
+
+
+def test_the_report_says_what_is_next():
+    text = report(["04"], {"kl/discrete": True})
+    assert "■□□□□□  1 of 6 passed" in text
+    assert text.endswith("Next: kl/standard_normal")
+    done = {task.name: True for task in checks.EXERCISES["04"]}
+    assert report(["04"], done).endswith("Nothing is left to do here.")
+    with pytest.raises(ValueError, match="expected one of"):
+        report(["99"], {})

@@ -1,0 +1,210 @@
+"""A student's copies of the exercises: an update brings what is new and keeps what they wrote."""
+
+import copy
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from typer.testing import CliRunner
+
+from vae_lessons.cli import app
+from vae_lessons.work import merge, update
+
+STUB = "def f(x):\n    raise NotImplementedError"
+
+
+def answer(name, source=STUB):
+    meta = {"nbgrader": {"grade_id": name, "solution": True, "grade": False, "schema_version": 3}}
+    return new_code_cell(source, id=name, metadata=meta)
+
+
+def exercise(*cells):
+    return new_notebook(cells=list(cells))
+
+
+def released():
+    return exercise(
+        new_markdown_cell("# Exercise", id="title"),
+        answer("a"),
+        new_code_cell("check('a', f)", id="a-check"),
+        new_markdown_cell("Now b.", id="text"),
+        answer("b"),
+    )
+
+
+@pytest.fixture
+def course(tmp_path):
+    (tmp_path / "exercises").mkdir()
+    nbformat.write(released(), tmp_path / "exercises" / "04_kl.ipynb")
+    return tmp_path
+
+
+def mine(course):
+    return nbformat.read(course / "work" / "04_kl.ipynb", as_version=4)
+
+
+def save(course, notebook):
+    nbformat.write(notebook, course / "work" / "04_kl.ipynb")
+
+
+def release(course, notebook):
+    nbformat.write(notebook, course / "exercises" / "04_kl.ipynb")
+
+
+def sources(notebook):
+    return [cell.source for cell in notebook.cells]
+
+
+def test_the_first_time_everything_is_new(course):
+    assert update(course) == {"04_kl": "new"}
+    assert sources(mine(course)) == sources(released())
+    assert update(course) == {"04_kl": "unchanged"}
+
+
+def test_an_answer_survives_a_changed_exercise(course):
+    update(course)
+    written = mine(course)
+    written.cells[1].source = "def f(x):\n    return 2 * x"
+    save(course, written)
+    changed = released()
+    changed.cells[0].source = "# Exercise, clearer"
+    changed.cells.insert(3, new_markdown_cell("A hint.", id="hint"))
+    changed.cells[4].source = "Now the second."
+    release(course, changed)
+    assert update(course) == {"04_kl": "updated"}
+    now = sources(mine(course))
+    assert now == [
+        "# Exercise, clearer",
+        "def f(x):\n    return 2 * x",
+        "check('a', f)",
+        "A hint.",
+        "Now the second.",
+        STUB,
+    ]
+    [before] = (course / "work" / ".course" / "before").iterdir()
+    assert nbformat.read(before, as_version=4) == written
+    nbformat.validate(mine(course))
+
+
+def test_an_answer_survives_a_changed_stub(course):
+    written, changed = released(), released()
+    written.cells[1].source = "def f(x):\n    return 2 * x"
+    changed.cells[1].source = "def f(x, y):\n    raise NotImplementedError"
+    changed.cells[4].source = "def g(x):\n    raise NotImplementedError"
+    now = sources(merge(written, released(), changed))
+    assert now[1] == written.cells[1].source
+    assert now[4] == changed.cells[4].source
+
+
+def test_only_new_leaves_the_rest_alone(course):
+    update(course)
+    changed = released()
+    changed.cells[0].source = "# Exercise, clearer"
+    release(course, changed)
+    nbformat.write(released(), course / "exercises" / "05_new.ipynb")
+    assert update(course, only_new=True) == {"04_kl": "unchanged", "05_new": "new"}
+    assert mine(course).cells[0].source == "# Exercise"
+    assert update(course) == {"04_kl": "updated", "05_new": "unchanged"}
+
+
+def test_what_a_student_adds_stays_where_it_stood():
+    written, changed = released(), released()
+    written.cells.insert(2, new_code_cell("print(f(1))"))
+    written.cells.append(new_markdown_cell("My notes."))
+    changed.cells[0].source = "# Other"
+    now = sources(merge(written, released(), changed))
+    assert now == ["# Other", STUB, "print(f(1))", "check('a', f)", "Now b.", STUB, "My notes."]
+
+
+def test_a_course_cell_that_both_changed_is_kept_beside_the_new_one():
+    written, changed = released(), released()
+    written.cells[3].source = "Now b. I think it is 3."
+    assert sources(merge(written, released(), changed))[3] == "Now b. I think it is 3."
+    changed.cells[3].source = "Now the second."
+    assert sources(merge(written, released(), changed))[3:5] == ["Now the second.", "Now b. I think it is 3."]
+
+
+def test_an_answer_to_a_task_that_is_gone_is_kept():
+    written, changed = released(), released()
+    written.cells[1].source = "def f(x):\n    return 2 * x"
+    del changed.cells[1:3]
+    assert "def f(x):\n    return 2 * x" in sources(merge(written, released(), changed))
+
+
+def test_deleted_cells_come_back_and_doubled_and_retyped_ones_are_kept():
+    written = released()
+    doubled = copy.deepcopy(written.cells[1])
+    doubled.id, doubled.source = "other", "second try"
+    written.cells[1].source = "first try"
+    written.cells.insert(2, doubled)
+    retyped = written.cells[-1]
+    retyped.cell_type, retyped.source = "markdown", "b is too hard"
+    del written.cells[3]  # the check
+    now = merge(written, released(), released())
+    kept = ["# Exercise", "first try", "second try", "check('a', f)", "Now b.", "b is too hard", STUB]
+    assert sources(now) == kept
+    assert len({cell.id for cell in now.cells}) == len(now.cells)
+
+
+def test_without_a_record_nothing_is_lost_either():
+    written, changed = released(), released()
+    written.cells[1].source = "def f(x):\n    return 2 * x"
+    written.cells[3].source = "Now b, said the older course."
+    now = sources(merge(written, None, changed))
+    assert now[1] == "def f(x):\n    return 2 * x"
+    assert "Now b, said the older course." in now
+
+
+def test_a_notebook_that_cannot_be_read_is_left_alone(course):
+    update(course)
+    (course / "work" / "04_kl.ipynb").write_text("{ half a notebook")
+    changed = released()
+    changed.cells[0].source = "# Other"
+    release(course, changed)
+    result = CliRunner().invoke(app, ["update", "--root", str(course)])
+    assert result.exit_code == 1
+    assert "left alone" in result.output
+    assert "rename" in result.output
+    assert (course / "work" / "04_kl.ipynb").read_text() == "{ half a notebook"
+
+
+def test_an_old_notebook_format_is_updated(course):
+    update(course)
+    path = course / "work" / "04_kl.ipynb"
+    raw = json.loads(path.read_text())
+    raw["nbformat_minor"] = 4  # an editor that knows no ids
+    for cell in raw["cells"]:
+        del cell["id"]
+    raw["cells"][1]["source"] = "def f(x):\n    return 2 * x"
+    path.write_text(json.dumps(raw))
+    changed = released()
+    changed.cells[0].source = "# Other"
+    release(course, changed)
+    assert update(course) == {"04_kl": "updated"}
+    assert sources(mine(course)) == ["# Other", "def f(x):\n    return 2 * x", "check('a', f)", "Now b.", STUB]
+
+
+def test_many_updates_keep_every_earlier_state(course):
+    update(course)
+    for number in range(3):
+        changed = released()
+        changed.cells[0].source = f"# Version {number}"
+        release(course, changed)
+        update(course)
+    assert len(list((course / "work" / ".course" / "before").iterdir())) == 3
+
+
+def test_progress_and_update_say_where_they_should_be_run(tmp_path):
+    for command, words in (("update", "no exercises in"), ("progress", "`make lab` first")):
+        result = CliRunner().invoke(app, [command, "--root", str(tmp_path)])
+        assert result.exit_code == 1
+        assert words in result.output
+
+
+def test_progress_of_all_exercises(course):
+    update(course)
+    (course / "work" / ".course" / "progress.json").write_text('{"kl/discrete": true}')
+    result = CliRunner().invoke(app, ["progress", "--root", str(course)])
+    assert result.exit_code == 0
+    assert "Exercise 04  ■□□□□□  1 of 6 passed" in result.output
