@@ -103,17 +103,6 @@ confirm("mean    ", z, mu)
 confirm("variance", (z - mu) ** 2, sigma**2)
 
 # %% [markdown]
-# May we trust the standard error itself? Repeat the experiment a thousand times: the variance should be off by over 2 standard errors
-# in about one repetition in 22.
-
-# %%
-repeats = torch.randn(10_000, 1000, generator=generator) ** 2  # 1,000 experiments of 10,000 draws
-average, error = mean_and_error(repeats)
-beyond = ((average - 1).abs() > 2 * error).double().mean().item()
-print(f"off by over 2 standard errors: {beyond:.1%} of the experiments; expected {2 * stats.norm.sf(2):.1%}")
-assert abs(beyond - 2 * stats.norm.sf(2)) < 0.03
-
-# %% [markdown]
 # Is a draw needed at all? Why not give the decoder the mean? Because a function averaged over draws is not the function of the mean. Take $f(z) = z^2$:
 # since $\mathrm E[z^2] = \mu^2+\sigma^2$, its average is 4.25, and at the mean it is 4.
 
@@ -179,33 +168,26 @@ for scale in (1.0, 0.1, 0.001):
 
 # %%
 slip = Prediction(
-    "Code draws mu + exp(log_var) * eps, without the half. How do its draws spread, against what was meant?",
-    [
-        "always too widely",
-        "always too narrowly",
-        "too narrowly for small variances, too widely for large ones",
-    ],
+    "sigma should be 0.1, but the code draws mu + exp(log_var) * eps, without the half. How far do its draws spread?",
+    ["0.05, half as far", "0.2, twice as far", "0.01, a tenth as far", "0.32, over three times as far"],
 )
 slip.ask()
 
 # %%
-meant_and_drawn = []
-for log_var in (-2.0, 0.0, 1.0):
+drawn = {}
+for meant in (0.1, 1.0, 2.0):
     eps = torch.randn(100_000, generator=torch.Generator().manual_seed(SEED))
-    meant, drawn = math.exp(0.5 * log_var), (math.exp(log_var) * eps).std().item()
-    meant_and_drawn.append(drawn / meant)
-    print(f"log_var {log_var:4.1f}: sigma {meant:.3f}, with the slip {drawn:.3f}")
+    drawn[meant] = (math.exp(2 * math.log(meant)) * eps).std().item()  # log_var = 2 log sigma
+    print(f"sigma meant {meant}, drawn {drawn[meant]:.2f}")
 
 # %%
-small, one, large = meant_and_drawn
-slip.reveal(slip.choices[2 if small < 0.9 and large > 1.1 else 0 if small > 1.1 else 1])
-assert small < 0.5
-assert large > 1.5
-assert abs(one - 1) < 0.02
-print("At log_var = -2 it draws less than half as widely as meant, at 0 as widely, at 1 over one and a half times.")
+nearest = np.abs(np.log(np.array([0.05, 0.2, 0.01, 0.32]) / drawn[0.1])).argmin()
+slip.reveal(slip.choices[nearest])
+for meant, spread_drawn in drawn.items():
+    assert abs(spread_drawn / meant**2 - 1) < 0.02
 
 # %% [markdown]
-# At $\log\sigma^2 = 0$ nothing is wrong, so a test with `log_var = torch.zeros(...)` passes. Test with another value.
+# The draws spread by $\sigma^2$: too little for $\sigma < 1$, too much above. At $\log\sigma^2 = 0$ nothing is wrong, so a test with `log_var = torch.zeros(...)` passes. Test with another value.
 #
 # ## 3. A covariance matrix, by hand
 #
@@ -363,10 +345,11 @@ def draw(figure, rho, sigma_1, sigma_2):
     ax.plot(*(L @ noise.T), ".", color="grey", alpha=0.6)
     ax.plot(*(L @ circle), color="C0")
     for column, style, colour in ((0, "-", "C1"), (1, "--", "C2")):
-        ax.plot([0, L[0, column]], [0, L[1, column]], style, color=colour, lw=3, label=f"L, column {column + 1}")
+        label = f"L, column {column + 1}, length {math.hypot(*L[:, column]):.2f}"
+        ax.plot([0, L[0, column]], [0, L[1, column]], style, color=colour, lw=3, label=label)
         ax.plot(*L[:, column], "o", color=colour)
     ax.set(xlim=(-6, 6), ylim=(-6, 7.5), xticks=range(-6, 7, 2), xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
-    ax.legend(loc="upper center", fontsize="small", ncols=2)
+    ax.legend(loc="upper center", fontsize="small")
     return f"L = [[{L[0, 0]:.2f}, 0], [{L[1, 0]:.2f}, {L[1, 1]:.2f}]], its determinant {L[0, 0] * L[1, 1]:.2f}."
 
 
@@ -501,6 +484,7 @@ torch.testing.assert_close(q_qp.variance, 1 / p.precision_matrix.diagonal())
 torch.testing.assert_close(q_pq.variance, p.covariance_matrix.diagonal())
 print(f"least KL(q||p): variances {q_qp.variance.numpy().round(3)}, KL {kl_divergence(q_qp, p).item():.3f} nats")
 print(f"least KL(p||q): variances {q_pq.variance.numpy().round(3)}, KL {kl_divergence(p, q_pq).item():.3f} nats")
+np.testing.assert_allclose([kl_divergence(q_qp, p), kl_divergence(p, q_pq)], -0.5 * math.log(1 - 0.9**2), rtol=1e-6)
 v = q_qp.variance.max().item()
 best_q.reveal(best_q.choices[3 if v > 1.05 else 0 if v > 0.95 else 1 if v > 0.5 else 2])
 
@@ -593,21 +577,20 @@ print("5,000 variances: none is overestimated; half of them come out at less tha
 #
 # Given a picture $x$, under $q(z\mid x)$: yes, by construction. A density with diagonal $\Sigma$ is a product over the coordinates, as `log_normal` computes it. But a VAE
 # has many pictures, each with a Gaussian of its own. Take the smallest case: two pictures, with means $(1, 1)$ and $(-1, -1)$, and $\sigma = 0.5$ in both coordinates. Choose one by a coin, draw $z$, and forget which it was.
-
-# %%
-mixture = Prediction(
-    "Both Gaussians are diagonal. What is the correlation of z1 and z2 over all draws?",
-    ["about 0", "between 0.05 and 0.6", "above 0.6"],
-)
-mixture.ask()
-
-# %% [markdown]
+#
 # By hand, the *law of total covariance*: the covariance is the average of the covariances within pictures, plus the covariance of the means,
 #
 # $$\operatorname{Cov}(z) = \begin{pmatrix}0.25&0\\0&0.25\end{pmatrix} + \begin{pmatrix}1&1\\1&1\end{pmatrix},\qquad
 # \text{correlation} = \frac{1}{1.25} = 0.8 .$$
 #
-# And a second mixture to think about: four pictures at $(\pm 1.5, 0)$ and $(0, \pm 1.5)$.
+# Now four pictures, in a cross.
+
+# %%
+mixture = Prediction(
+    "Means (1.5, 0), (-1.5, 0), (0, 1.5) and (0, -1.5), sigma = 0.4. What does knowing z1 tell you of z2?",
+    ["nothing", "where it lies on average", "how widely it is spread", "both"],
+)
+mixture.ask()
 
 
 # %%
@@ -637,32 +620,34 @@ plotting.show(
 )
 
 # %%
-within = torch.corrcoef(z_two[picked_two == 0].T)[0, 1].item()
-overall = torch.corrcoef(z_two.T)[0, 1].item()
-mixture.reveal(mixture.choices[0 if abs(overall) < 0.05 else 1 if overall < 0.6 else 2])
-far, near = z_four[:, 0].abs() > 1, z_four[:, 0].abs() < 0.5
-print(
-    f"spread of z2, four pictures: where |z1| > 1 {z_four[far, 1].std():.1f}, where |z1| < 0.5 {z_four[near, 1].std():.1f}"
-)
+within, overall = (torch.corrcoef(z.T)[0, 1].item() for z in (z_two[picked_two == 0], z_two))
+z1, z2 = z_four.T
+groups = [z2[z1 < -1], z2[z1.abs() < 0.5], z2[z1 > 1]]
+means, spreads = ([measure(group).item() for group in groups] for measure in (torch.mean, torch.std))
+moved, widened = max(means) - min(means) > 0.2, max(spreads) > 1.5 * min(spreads)
+mixture.reveal(mixture.choices[moved + 2 * widened])
+print("spread of z2 where z1 < -1, |z1| < 0.5, z1 > 1:", np.round(spreads, 2))
+print(f"correlation of the two pictures {overall:.1f}")
 assert abs(within) < 0.05
 assert abs(overall - 0.8) < 0.02
-assert z_four[near, 1].std() > 2 * z_four[far, 1].std()
+assert max(means) - min(means) < 0.1
+assert spreads[1] > 2 * max(spreads[0], spreads[2])
 
 # %% [markdown]
 # **So statement 2 is half true.** Given $x$ the latents are independent under $q$; over all pictures, they are as dependent as the means and widths make them. In the left mixture they are correlated, 0.8.
 # In the right one they are *uncorrelated and still dependent*: knowing $z_1$ changes the spread of $z_2$ more than twofold. Nothing in a vector $\sigma$ forbids either.
 # What else in a VAE might push the mixture towards independence is the matter of [lesson 08](08_inside_the_latent_space.ipynb).
 #
-# ## 8. Many dimensions: the shell
+# ## 8. Many dimensions
 #
-# VAEs have 10 or 100 latents, and there a Gaussian is not what the bell curve suggests.
+# VAEs have 10 or 100 latents. How far from the mean does a draw land there?
 
 # %%
-shell = Prediction(
-    "N(0, I) is densest at the origin. In 100 dimensions, which share of its draws lies nearer than 5 to the origin?",
-    ["more than half", "between 1 % and half", "less than 1 %"],
+distances = Prediction(
+    "Of draws from N(0, 1), 95 % lie 0.03 to 2.24 from the origin. And of those from N(0, I) in 100 dimensions?",
+    ["0.03 to 2.24, too", "0.3 to 22.4", "4.6 to 15.4", "8.6 to 11.4"],
 )
-shell.ask()
+distances.ask()
 
 # %% [markdown]
 # The squared length of standard noise is $|\varepsilon|^2 = \varepsilon_1^2+\dots+\varepsilon_d^2$. Each term has mean
@@ -679,9 +664,12 @@ radius = {d: eps.norm(dim=1) for d, eps in draws.items()}
 for d, r in radius.items():
     confirm(f"d = {d:3}, squared length", r**2, float(d))
     confirm("         its variance  ", (r**2 - d) ** 2, 2.0 * d)
-share = (radius[100] < 5).double().mean().item()
-shell.reveal(shell.choices[0 if share > 0.5 else 1 if share >= 0.01 else 2])
-print(f"nearer than 5: {share:.2%}; all between {math.floor(radius[100].min())} and {math.ceil(radius[100].max())}")
+middle = {d: stats.chi(d).ppf([0.025, 0.975]) for d in radius}  # exact limits
+low, high = np.quantile(radius[100], [0.025, 0.975])
+offered = np.array([[0.03, 2.24], [0.3, 22.4], [4.6, 15.4], [8.6, 11.4]])
+distances.reveal(distances.choices[np.abs(offered - [low, high]).sum(1).argmin()])
+print("exact: 1 dimension", middle[1].round(2), "and 100 dimensions", middle[100].round(2))
+np.testing.assert_allclose([low, high], middle[100], atol=0.1)
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -704,10 +692,12 @@ for d in (16, 100):
     )
     assert abs(radius[d].mean() / math.sqrt(d) - 1) < 0.03
     assert abs(radius[d].std() - math.sqrt(0.5)) < 0.03
+    assert stats.chi(d).std() < math.sqrt(0.5)
+print(f"Of the 10,000 draws in 100 dimensions, {int((radius[100] < 5).sum())} lie nearer than 5.")
 assert radius[100].min() > 5
 
 # %% [markdown]
-# The shell has radius $\sqrt d$ and a thickness that hardly grows (the standard deviation stays below $\sqrt{1/2}\approx 0.71$). The density *is* highest at the origin;
+# The draws fill a *shell* of radius $\sqrt d$ and a thickness that hardly grows (the standard deviation stays below $\sqrt{1/2}\approx 0.71$). The density *is* highest at the origin;
 # but there is next to no room there, and a share of draws is density times room. The same holds around the mean of every $q(z\mid x)$: draws lie about $\sigma\sqrt d$ away from it, if all its $\sigma$ are alike. With 16 latents:
 
 # %%

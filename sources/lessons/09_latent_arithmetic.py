@@ -61,21 +61,9 @@ def attribute_vector(z, has):
 
 codes = torch.tensor([[0, 0], [2, 1], [-1, 2], [1, 3]], dtype=torch.float64)  # (N, d)
 glasses, smiles = torch.tensor([[False, True, False, True], [False, False, True, True]])
-print("glasses vector", attribute_vector(codes, glasses).tolist())
-print("smile vector", attribute_vector(codes, smiles).tolist())
-
-# %% [markdown]
-# It has another name: the slope of a least-squares line. Explain each code by a constant plus `has` times a vector, and the best vector is $v$, because the
-# best constant prediction for a group is its mean. Checked on random codes:
-
-# %%
-rng = np.random.default_rng(SEED)
-z_random, has_random = rng.normal(size=(50, 3)), rng.random(50) < 0.3
-design = np.stack([np.ones(50), has_random], 1)
-slope = np.linalg.lstsq(design, z_random, rcond=None)[0][1]
-v = attribute_vector(torch.tensor(z_random), torch.tensor(has_random))
-np.testing.assert_allclose(v, slope)
-print("The mean difference and the least-squares slope agree.")
+for name, has, by_hand in (("glasses", glasses, codes[1]), ("smile", smiles, codes[2])):
+    print(f"{name} vector", attribute_vector(codes, has).tolist())
+    torch.testing.assert_close(attribute_vector(codes, has), by_hand)
 
 # %% [markdown]
 # ## 2. Faces, a VAE, and a calibrated judge
@@ -143,9 +131,8 @@ wears = factors_held["glasses"] > 0.5
 for seen in (on_faces, on_drawings):
     assert ((seen["glasses"] > 0.5) == wears).float().mean() > 0.99
 assert max(error for pair in rms.values() for error in pair) < 0.12
-print(
-    "Glasses are judged rightly on over 99 % of the faces and of their drawings; no factor's root-mean-square error reaches 12 % of its range."
-)
+print("Glasses are judged rightly on over 99 % of the faces and of their drawings.")
+print("No factor's root-mean-square error reaches 12 % of its range.")
 
 # %% [markdown]
 # The judge is fit for use, and the VAE keeps what it reads.
@@ -153,7 +140,7 @@ print(
 # ## 3. Two vectors at work
 #
 # A smile is a number from −1 to 1, so we have to say what counts. *Smiling* shall be above 1/3, *frowning* below −1/3; the third in between is
-# left out. When a frown has been moved, it counts as turned into a smile if the probe reads more than 0.
+# left out. An attribute counts as *seen* if the probe reads more than the value halfway between its two groups: over 1/2 for glasses, over 0 for a smile.
 
 # %%
 smiling, frowning = factors["smile"] > 1 / 3, factors["smile"] < -1 / 3
@@ -175,7 +162,7 @@ plotting.show(
     figure,
     "Six rows of ten held-out faces. Rows 1 to 3: people without glasses, the VAE's drawings of them, and the drawings after the "
     "glasses vector was added: the same people with glasses. Rows 4 to 6: frowning people, their drawings, and the drawings after "
-    "the smile vector was added: nearly all mouths now curve upwards, a few are flat; the rest hardly changes.",
+    "the smile vector was added: nearly all mouths now curve upwards; the rest hardly changes.",
 )
 
 # %% [markdown]
@@ -195,22 +182,26 @@ def attribute_effect(probe, before, after, name, level=0.5):
 # %% tags=["nbval-ignore-output"]
 on_glasses = attribute_effect(probe, decode(z_held[bare]), put_on, "glasses")
 on_smile = attribute_effect(probe, decode(z_held[frowns]), cheered, "smile", level=0.0)
-taken_off = decode(z_held[~bare] - glasses_vector)
-off = attribute_effect(probe, decode(z_held[~bare]), taken_off, "glasses")
+off = attribute_effect(probe, decode(z_held[~bare]), decode(z_held[~bare] - glasses_vector), "glasses")
 for name, (before, after, moved) in {"glasses": on_glasses, "smile": on_smile, "glasses off": off}.items():
     print(f"{name}: seen on {before:.1%} before, on {after:.1%} after")
     print("   others moved by", {other: f"{move / RANGE[other]:.1%}" for other, move in moved.items()})
+strict = (probe.read(cheered)["smile"] > 1 / 3).float().mean().item()
+print(f"smile, if a reading over 1/3 were asked for: seen on {strict:.1%} after")
 
 # %%
 assert max(on_glasses[0], on_smile[0], off[1]) < 0.05
 assert min(on_glasses[1], on_smile[1], off[0]) > 0.95
 for _, _, moved in (on_glasses, on_smile, off):
     assert max(move / RANGE[other] for other, move in moved.items()) < 0.07
+assert 0.8 < strict < 0.97
 print("Seen on under 5 % before and on over 95 % after; every other factor moved by under 7 % of its range.")
 print("Subtracted, the glasses vector takes glasses off over 95 % of those who wear them.")
+print("If a smile had to read over 1/3, the share after would be between 80 and 97 %.")
 
 # %% [markdown]
-# By the judge's word, both vectors work nearly always, and hardly anything else moves. Now distrust the judge.
+# By the judge's word, both vectors work nearly always, and hardly anything else moves. (Why not ask for 1/3, where *smiling* begins? Because that asks too much: the groups lie 4/3 apart, so the deepest frown, −1, is to end at 1/3 exactly.)
+# Now distrust the judge.
 #
 # ## 4. The judge can be fooled
 #
@@ -225,8 +216,6 @@ weights = (probe.read(torch.eye(2304))["glasses"] - probe.read(torch.zeros(1, 23
 fooled = (x_held[bare] + weights / weights.square().sum()).clamp(0, 1)
 assert (probe.read(fooled)["glasses"] > 0.5).float().mean() > 0.99
 print("The probe now sees glasses on over 99 % of these faces. Do you?")
-
-# %%
 figure, ax = plt.subplots(figsize=(8, 3.2))
 plotting.images(torch.cat([x_held[bare][:5], fooled[:5]]), ax=ax, columns=5, row_labels=["held out", "fooled"])
 plotting.show(
@@ -245,9 +234,7 @@ pixel_glasses = attribute_vector(x, factors["glasses"] > 0.5)
 shift = probe.read(x_held[bare] + pixel_glasses)["glasses"] - probe.read(x_held[bare])["glasses"]
 assert shift.max() - shift.min() < 1e-3
 assert abs(shift.mean() - 1) < 0.02
-print(
-    "The pixel vector moves the reading by the same amount on every face, within 0.001; and that amount is 1, within 0.02."
-)
+print("The pixel vector moves the reading by the same amount on every face, within 0.001: by 1, within 0.02.")
 
 # %% [markdown]
 # What nobody can fool is the true picture. We know every factor of every held-out person, so we can draw **the same person with glasses**, and for the smile, the same person smiling more by as much
@@ -263,13 +250,10 @@ def error(pictures, truth):
 
 people = {name: values[bare] for name, values in factors_held.items()}
 with_glasses = render({**people, "glasses": torch.ones_like(people["glasses"])})
-print(f"{len(with_glasses)} people, now with glasses")
-
-# %%
 group_gap = factors["smile"][smiling].mean() - factors["smile"][frowning].mean()
 sad = {name: values[frowns] for name, values in factors_held.items()}
 with_smile = render({**sad, "smile": (sad["smile"] + group_gap).clamp(-1, 1)})
-print(f"{len(with_smile)} people, now smiling more by {group_gap:.1f}")
+print(f"{len(with_glasses)} people, now with glasses; {len(with_smile)} people, now smiling more by {group_gap:.1f}")
 
 # %% tags=["nbval-ignore-output"]
 nothing = error(x_held[bare], with_glasses), error(x_held[frowns], with_smile)
@@ -284,10 +268,8 @@ assert error(fooled, with_glasses) > 0.8 * nothing[0]
 assert left[0] < 0.3 * nothing[0]
 assert left[1] < 0.4 * nothing[1]
 assert min(floor[0] / left[0], floor[1] / left[1]) > 0.5
-print(
-    "The fooling pattern leaves over 80 % of the error. The glasses vector leaves under 30 %, the smile vector under 40 %;"
-)
-print("the VAE's floor, its error on the true picture itself, is more than half as large as what they leave.")
+print("The fooling pattern leaves over 80 % of the error, the glasses vector under 30 %, the smile vector under 40 %.")
+print("The VAE's floor, its error on the true picture itself, is more than half as large as what they leave.")
 
 # %% [markdown]
 # So the vectors are real: they go most of the way to the true picture, and what is left is less than twice the error with which the VAE redraws that picture itself.
@@ -340,16 +322,19 @@ assert ratio > 2
 assert strengths[dose[:, 2].argmin()] in (0.75, 1.0, 1.25)
 assert dose[8, 0] > 0.99
 assert (np.diff(dose[:, 1]) > 0).all()
+half = probe.read(decode(z_held[bare] + 0.5 * glasses_vector))["glasses"]
+assert ((half - 0.5).abs() < 0.25).float().mean() > 0.9
 print("At strength 2 the probe sees glasses on over 99 %, and the error is more than twice that at strength 1.")
 print("Of the nine strengths, one between 0.75 and 1.25 is the best. Side effects grow with every step.")
+print("At strength 1/2, over 90 % of the readings lie between 0.25 and 0.75: half a pair of glasses.")
 
 # %% [markdown]
 # A share is a poor guide: it jumps where readings cross the threshold and cannot tell glasses from exaggerated glasses. The true picture
-# can. Its verdict is that the plain mean difference, strength 1, is about right. Try the strengths between yourself in section 7: at a half you get half-transparent glasses, which nobody in the data wears.
+# can. Its verdict is that the plain mean difference, strength 1, is about right. At a half you get pale glasses, which nobody in the data wears; see for yourself in section 7.
 #
 # ## 6. Is the latent space needed?
 #
-# Two simpler rivals. **Pixels**: add the pixel glasses vector to the picture itself, and cut at black and white. **A plain autoencoder** of the same size, with its own glasses vector.
+# Two simpler rivals. **Pixels**: add the pixel vector, of glasses or of a smile, to the picture itself, and cut at black and white. **A plain autoencoder** of the same size, with its own vectors.
 # To be fair, it is trained with the VAE's reconstruction term (the logarithm of the squared error, which is what a Gaussian with the best σ comes to), so that it is the VAE without noise and without KL.
 
 
@@ -378,94 +363,102 @@ nearest = Prediction(
 nearest.ask()
 
 # %% [markdown]
-# The rivals in code. The entries called *change* are a further way: take from the model only the *change*, its drawing with the vector minus its drawing without,
+# The rivals in code, for both attributes. The entries called *change* are a further way: take from a model only the *change*, its drawing with the vector minus its drawing without,
 # and add that to the original picture.
 
-# %% tags=["nbval-ignore-output"]
-plain_vector = attribute_vector(plain_encode(x), factors["glasses"] > 0.5)
-plain_codes = plain_encode(x_held[bare])
-plain_change = plain_decode(plain_codes + plain_vector) - plain_decode(plain_codes)
-change = put_on - redrawn
-methods = {
-    "pixel vector": (x_held[bare] + pixel_glasses).clamp(0, 1),
-    "autoencoder, drawing": plain_decode(plain_codes + plain_vector),
-    "VAE, drawing": put_on,
-    "autoencoder, change": (x_held[bare] + plain_change).clamp(0, 1),
-    "VAE, change": (x_held[bare] + change).clamp(0, 1),
-}
-print(f"{'':24}glasses seen   error to the true picture")
-for name, pictures in methods.items():
-    share = (probe.read(pictures)["glasses"] > 0.5).float().mean()
-    print(f"{name:24}{share:12.1%}{error(pictures, with_glasses):20.2f} thousandths")
-plain_floor = error(plain_decode(plain_encode(with_glasses)), with_glasses)
-print(f"doing nothing {nothing[0]:.2f}, the VAE's floor {floor[0]:.2f}, the autoencoder's floor {plain_floor:.2f}")
 
 # %%
-errors = {name: error(pictures, with_glasses) for name, pictures in methods.items()}
-nearest.reveal(nearest.choices[int(np.argmin(list(errors.values())[:3]))])
-assert errors["pixel vector"] < 0.85 * min(errors["VAE, drawing"], errors["autoencoder, drawing"])
-assert errors["VAE, change"] < 0.8 * errors["pixel vector"]
-assert 0.8 < errors["autoencoder, drawing"] / errors["VAE, drawing"] < 1.5
-assert min((probe.read(pictures)["glasses"] > 0.5).float().mean() for pictures in methods.values()) > 0.95
-print("The probe sees glasses on over 95 % by every method. The pixel vector beats both drawings by over 15 %;")
-print("the VAE's change added to the original beats the pixel vector by over 20 %.")
-print("The autoencoder's drawing errs between 0.8 and 1.5 times as much as the VAE's.")
+def five_ways(originals, has, used=slice(None)):
+    """The pictures with an attribute's vector, from the training faces `used`, has (N,), added in five ways."""
+    ways = {"pixel vector": (originals + attribute_vector(x[used], has[used])).clamp(0, 1)}
+    for name, enc, dec in (("autoencoder", plain_encode, plain_decode), ("VAE", encode, decode)):
+        z = enc(originals)
+        ways[f"{name}, drawing"] = dec(z + attribute_vector(enc(x[used]), has[used]))
+        ways[f"{name}, change"] = (originals + ways[f"{name}, drawing"] - dec(z)).clamp(0, 1)
+    return ways
+
+
+# %% tags=["nbval-ignore-output"]
+methods = {
+    "glasses": five_ways(x_held[bare], factors["glasses"] > 0.5),
+    "smile": five_ways(x_held[frowns], smiling, used=clear),
+}
+truths, levels, shares, errors = {"glasses": with_glasses, "smile": with_smile}, {"glasses": 0.5, "smile": 0.0}, {}, {}
+for attribute, truth in truths.items():
+    print(f"{attribute:26}seen    error to the true picture (thousandths)")
+    for name, pictures in methods[attribute].items():
+        shares[attribute, name] = (probe.read(pictures)[attribute] > levels[attribute]).float().mean().item()
+        errors[attribute, name] = error(pictures, truth)
+        print(f"  {name:22}{shares[attribute, name]:6.1%}{errors[attribute, name]:10.2f}")
+for i, (attribute, truth) in enumerate(truths.items()):
+    plain_floor = error(plain_decode(plain_encode(truth)), truth)
+    print(f"{attribute}: doing nothing {nothing[i]:.2f}; floors: autoencoder {plain_floor:.2f}, VAE {floor[i]:.2f}")
+strays = {}
+for name, enc in (("autoencoder", plain_encode), ("VAE", encode)):
+    step = enc(with_glasses) - enc(x_held[bare])  # (N, d), from each person to the same one with glasses
+    strays[name] = ((step - step.mean(0)).norm(dim=1).mean() / step.mean(0).norm()).item()
+    print(f"{name}: a person's own step to glasses strays from the mean step by {strays[name]:.0%} of its length")
+
+# %%
+by_way = [errors["glasses", name] for name in ("pixel vector", "autoencoder, drawing", "VAE, drawing")]
+nearest.reveal(nearest.choices[int(np.argmin(by_way))])
+assert min(shares.values()) > 0.95
+for attribute in truths:
+    pixel, plain_drawn, plain_added, drawn, added = (errors[attribute, name] for name in methods[attribute])
+    assert pixel < 0.9 * min(drawn, plain_drawn)
+    assert added < 0.8 * pixel
+    assert plain_added < 0.9 * pixel
+    assert 0.8 < plain_drawn / drawn < 1.3
+assert max(strays.values()) < 0.35
+print("For both attributes: seen on over 95 % by every method; the pixel vector beats both drawings by over 10 %;")
+print("added to the original, the VAE's change beats the pixel vector by over 20 %, the autoencoder's by over 10 %.")
+print("The autoencoder's drawing errs between 0.8 and 1.3 times as much as the VAE's. Steps stray by under 35 %.")
 
 # %% [markdown]
-# **Pixel arithmetic beats the VAE's drawing**: these faces are aligned, glasses sit at nearly the same pixels on everyone, and the original keeps all
-# its sharpness, whereas the VAE redraws the whole face with its floor of error. And **a plain autoencoder has a glasses vector too**, about as good as the VAE's. Arithmetic needs a code in which glasses are nearly the same step for everyone; neither noise nor KL was
+# **Pixel arithmetic beats the VAE's drawing**, for glasses and smiles: these faces are aligned, glasses and mouths sit at nearly the same pixels on everyone, and the original keeps all
+# its sharpness, whereas the VAE redraws the whole face with its floor of error. And **a plain autoencoder has such vectors too**, about as good as the VAE's. Arithmetic needs a code in which glasses are nearly the same step for everyone; neither noise nor KL was
 # needed for it here.
 #
-# What, then, is the code good for? Look where the methods differ: by the position of the head, and by skin.
+# What, then, is the code good for? Look where the methods differ: by the position of the head.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
 thirds = {}
-for ax, factor, names in zip(
-    axes, ("shift_x", "skin"), (["left", "middle", "right"], ["dark", "medium", "light"]), strict=True
-):
-    third = ((people[factor] + 1) * 1.5).long().clamp(0, 2)  # 0, 1, 2
+for ax, attribute, who in zip(axes, truths, (people, sad), strict=True):
+    third = ((who["shift_x"] + 1) * 1.5).long().clamp(0, 2)  # 0, 1, 2: head to the left, in the middle, to the right
     for i, (name, hatch) in enumerate({"pixel vector": "//", "VAE, drawing": "", "VAE, change": ".."}.items()):
-        thirds[factor, name] = [error(methods[name][third == k], with_glasses[third == k]) for k in range(3)]
-        ax.bar(np.arange(3) + 0.27 * (i - 1), thirds[factor, name], 0.25, hatch=hatch, edgecolor="white", label=name)
-    ax.set_xticks(range(3), names)
-    ax.set_xlabel("head" if factor == "shift_x" else "skin")
+        pictures, truth = methods[attribute][name], truths[attribute]
+        thirds[attribute, name] = [error(pictures[third == k], truth[third == k]) for k in range(3)]
+        ax.bar(np.arange(3) + 0.27 * (i - 1), thirds[attribute, name], 0.25, hatch=hatch, edgecolor="white", label=name)
+    ax.set_xticks(range(3), ["left", "middle", "right"])
+    ax.set(xlabel="position of the head", title=attribute)
 axes[0].set_ylabel("error to the true picture (thousandths)")
-axes[1].legend()
+axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plotting.show(
     figure,
-    "Bars of the error for three methods. Left, by the position of the head: the pixel vector is as good as the VAE's change, or better, with "
-    "the head in the middle and far worse with the head to the left or right; the change stays level, the VAE's drawing is the highest nearly "
-    "everywhere. Right, by skin: all three are worst on light skin, the VAE's change the lowest on each.",
+    "Bars of the error for three methods by the position of the head; left for glasses, right for smiles. In both, the pixel vector errs "
+    "more with the head to the left or right than in the middle, the VAE's drawing is highest throughout, and the VAE's change "
+    "is about level: near the pixel vector in the middle, clearly below it at the sides.",
 )
 
 # %%
-by_pixel, by_change = thirds["shift_x", "pixel vector"], thirds["shift_x", "VAE, change"]
-assert min(by_pixel[0], by_pixel[2]) > 1.6 * by_pixel[1]
-assert max(by_change[0], by_change[2]) < 1.4 * by_change[1]
-assert max(by_change[0] / by_pixel[0], by_change[2] / by_pixel[2]) < 0.7
-assert 0.7 < by_change[1] / by_pixel[1] < 1.6
-print(
-    "Off the middle, the pixel vector's error is over 1.6 times that in the middle; the VAE's change hardly differs, and wins."
-)
-print("With the head in the middle, neither is far ahead.")
-
-# %%
-light, dark = people["skin"] > 1 / 3, people["skin"] < -1 / 3
-assert thirds["skin", "VAE, change"][2] > 1.8 * thirds["skin", "VAE, change"][1]
-assert error(x_held[bare][light], with_glasses[light]) > 1.5 * error(x_held[bare][dark], with_glasses[dark])
-print("On light skin the VAE's change errs over 1.8 times as much as on medium skin.")
-print("There, true glasses change a picture over 1.5 times as much as on dark skin.")
+for attribute, off_centre in (("glasses", 1.6), ("smile", 1.2)):
+    by_pixel, by_change = thirds[attribute, "pixel vector"], thirds[attribute, "VAE, change"]
+    assert min(by_pixel[0], by_pixel[2]) > off_centre * by_pixel[1]
+    assert max(by_change[0], by_change[2]) < 1.4 * by_change[1]
+    assert max(by_change[0] / by_pixel[0], by_change[2] / by_pixel[2]) < 0.75
+    assert 0.7 < by_change[1] / by_pixel[1] < 1.6
+print("Off the middle, the pixel vector's error is over 1.6 times (glasses) and 1.2 times (smile) that in the middle.")
+print("The VAE's change errs there under three quarters as much. With the head in the middle, neither is far ahead.")
 
 # %% [markdown]
 # **The pixel vector puts glasses where glasses are on average. The latent vector puts them where this person's head is.** The head shifts only a little here, and that
-# suffices. With pictures aligned less well than ours, expect more of it. Neither gets light skin right: there glasses change the picture most, and one vector for all
-# does not know that. Seen large, on the heads farthest right:
+# suffices. With pictures aligned less well than ours, expect more of it. Seen large, on the heads farthest right:
 
 # %%
 far = people["shift_x"].argsort(descending=True)[:6]
 chosen = ("pixel vector", "VAE, drawing", "VAE, change")
-sheet = [x_held[bare], *(methods[name] for name in chosen), with_glasses]
+sheet = [x_held[bare], *(methods["glasses"][name] for name in chosen), with_glasses]
 figure, ax = plt.subplots(figsize=(7, 6))
 rows = torch.cat([pictures[far] for pictures in sheet])
 plotting.images(rows, ax=ax, columns=6, row_labels=["held out", *chosen, "true picture"])
@@ -478,7 +471,7 @@ plotting.show(
 # %% [markdown]
 # ## 7. Do the vectors add?
 #
-# In the toy, $(0, 0) + (2, 1) + (-1, 2) = (1, 3)$ is exactly the code of the one with both. In a real latent space the *codes* add, in any order. But does the decoder respect it? Let $\Delta_v = $ `decode(z + v)` − `decode(z)`. If vectors
+# In the toy, $(0, 0) + (2, 1) + (-1, 2) = (1, 3)$ is exactly the code of the one with both. In a real latent space the *codes* add as well. But does the decoder respect it? Let $\Delta_v = $ `decode(z + v)` − `decode(z)`. If vectors
 # acted independently, we would have $\Delta_{g+s} = \Delta_g + \Delta_s$ for glasses $g$ and smile $s$. What is left over is their **interaction**.
 # In the true pictures it is zero, because mouth and glasses share no pixel:
 
@@ -493,7 +486,7 @@ torch.testing.assert_close(true[1, 1] - true[0, 0], (true[1, 0] - true[0, 0]) + 
 print("In the true pictures, the change by both is the sum of the two changes.")
 
 # %% [markdown]
-# So whatever interaction we find is the model's. And order? It can matter only if one redraws and encodes again in between.
+# So whatever interaction we find is the model's.
 
 # %% tags=["nbval-ignore-output"]
 z = z_held[frowns & bare]
@@ -501,24 +494,18 @@ plain, g, s = decode(z), decode(z + glasses_vector), decode(z + smile_vector)
 both = decode(z + glasses_vector + smile_vector)
 size = (both - plain).norm(dim=1)  # (N,)
 interaction = ((both - g - s + plain).norm(dim=1) / size).mean().item()
-g_then_s, s_then_g = decode(encode(g) + smile_vector), decode(encode(s) + glasses_vector)
-order = ((g_then_s - s_then_g).norm(dim=1) / size).mean().item()
-cosine = torch.cosine_similarity(glasses_vector, smile_vector, dim=0).item()
 seen = probe.read(both)
 done = ((seen["glasses"] > 0.5) & (seen["smile"] > 0)).float().mean().item()
-print(f"interaction {interaction:.1%} of the change; order, when redrawn in between, {order:.1%}")
-print(f"cosine of the two vectors {cosine:.2f}; both attributes seen on {done:.1%}")
+print(f"interaction {interaction:.1%} of the change; both attributes seen on {done:.1%}")
 
 # %%
 assert 0.03 < interaction < 0.2
-assert 0.05 < order < 0.45
-assert abs(cosine) < 0.3
 assert done > 0.95
-print("Interaction: under 20 % of the change, not zero. Order, with redrawing in between: under 45 %.")
+print("Interaction: under 20 % of the change, but over 3 %.")
 print("Both vectors together give both attributes on over 95 % of frowning faces without glasses.")
 
 # %% [markdown]
-# So sums work, approximately, because these two changes hardly interfere; not because a law says so. Encode once, add everything, decode once.
+# So sums work, approximately, because these two changes hardly interfere; not because a law says so.
 #
 # Now play. Choose a face, pull the sliders. Left the original, in the middle the VAE's drawing, right the original with the VAE's change. Try half a pair of glasses; strengths of 2 and −2; a smile on one who smiles already.
 # Watch what else moves.
@@ -617,37 +604,61 @@ drag.ask()
 # %% [markdown]
 # Besides the *same* VAE, trained on balanced data, with biased and with matched means, we train a second one **on the biased people**. And for it we also have the ideal: *paired renderings*, the same 5,000 people drawn with and without glasses,
 # so that nothing else can differ.
+#
+# Is the probe to be trusted on the second VAE's drawings? We compare its readings with the known factors: of the *common* sort of people (glasses and smile, or neither) and of the *rare* sort (one of the two). But where the VAE draws badly, that does not tell who errs, judge or VAE.
+# So we ask a second judge, who knows only true pictures: of the same person drawn with 21 smiles from −1 to 1, which is *nearest* to the drawing?
 
 
 # %%
 def glasses_vectors(encode):
     """The glasses vector of the biased people's codes in three ways."""
     z = encode(x_biased)
-    with_, without = (render({**biased, "glasses": torch.full_like(biased["glasses"], on)}) for on in (1.0, 0.0))
-    return {
-        "biased": attribute_vector(z, in_glasses),
-        "matched": matched_attribute_vector(z, in_glasses, in_smiles.long()),
-        "paired": (encode(with_) - encode(without)).mean(0),
-    }
+    biased_mean = attribute_vector(z, in_glasses)
+    matched_mean = matched_attribute_vector(z, in_glasses, in_smiles.long())
+    with_, without = (encode(render({**biased, "glasses": torch.full((5000,), on)})) for on in (1.0, 0.0))
+    return {"biased": biased_mean, "matched": matched_mean, "paired": (with_ - without).mean(0)}
+
+
+# %%
+smiles_21 = torch.linspace(-1, 1, 21)
+some = {name: values[:200].repeat_interleave(21) for name, values in people.items()}
+some["smile"] = smiles_21.repeat(200)
+sheets = [render({**some, "glasses": torch.full((4200,), on)}).view(200, 21, -1) for on in (0.0, 1.0)]
 
 
 def smile_drag(encode, decode, vector):
-    """How far the vector moves the probe's smile on held-out faces without glasses, and its error to the true picture."""
-    before, after = decode(encode(x_held[bare])), decode(encode(x_held[bare]) + vector)
-    return (probe.read(after)["smile"] - probe.read(before)["smile"]).mean().item(), error(after, with_glasses)
+    """How far the vector moves the smile of held-out faces, by probe and by nearest picture (first 200); its error."""
+    z = encode(x_held[bare])
+    drawn = decode(z), decode(z + vector)
+    by_probe = (probe.read(drawn[1])["smile"] - probe.read(drawn[0])["smile"]).mean().item()
+    near = [smiles_21[(p[:200, None] - s).square().sum(-1).argmin(1)] for p, s in zip(drawn, sheets, strict=True)]
+    return by_probe, (near[1] - near[0]).mean().item(), error(drawn[1], with_glasses)
 
 
 # %% tags=["nbval-ignore-output"]
 biased_encode, biased_decode = coder(train_vae(x_biased))
 dragged = {}
+print("glasses vector           smile moved, by probe, by nearest picture   error   cosine with matched smile vector")
 for model, enc, dec in (("balanced VAE", encode, decode), ("biased VAE", biased_encode, biased_decode)):
     vectors = glasses_vectors(enc)
     smile_axis = matched_attribute_vector(enc(x_biased), in_smiles, in_glasses.long())
     for name, vector in vectors.items():
         cosine = torch.cosine_similarity(vector, smile_axis, dim=0).item()
-        dragged[model, name] = *smile_drag(enc, dec, vector), cosine
-        print(f"{model}, {name:8} vector: smile moved by {dragged[model, name][0]:5.2f}", end=", ")
-        print(f"error {dragged[model, name][1]:.2f}, cosine with the matched smile vector {cosine:5.2f}")
+        dragged[model, name] = row = (*smile_drag(enc, dec, vector), cosine)
+        print(f"{model:12} {name:8}{row[0]:23.2f}{row[1]:20.2f}{row[2]:10.2f}{row[3]:10.2f}")
+rare = (factors_held["glasses"] > 0.5) != (factors_held["smile"] > 0)
+redrawn_by = [dec(enc(x_held)) for enc, dec in ((encode, decode), (biased_encode, biased_decode))]
+seen, off = probe.read(redrawn_by[1]), {}
+for name, truth in factors_held.items():
+    off[name] = [((seen[name] - truth)[who].square().mean().sqrt() / RANGE[name]).item() for who in (~rare, rare)]
+for name in ("smile", "glasses"):
+    print(f"biased VAE redraws: {name} off by {off[name][0]:.1%} on the common sort, {off[name][1]:.1%} on the rare")
+
+# %%
+assert max(common for common, _ in off.values()) < 0.12
+assert max(abs(by_probe - by_nearest) for by_probe, by_nearest, *_ in dragged.values()) < 0.15
+print("On the common sort, which the biased VAE redraws well, no error of the probe reaches 12 % of the range.")
+print("For all six vectors, probe and nearest picture agree on the smile's move within 0.15.")
 
 # %%
 moved = {key: value[0] for key, value in dragged.items()}
@@ -655,38 +666,35 @@ by_biased = moved["balanced VAE", "biased"]
 drag.reveal(drag.choices[0 if by_biased < 0.2 else 1 if by_biased <= 0.5 else 2])
 assert 0.5 < by_biased < 1.2
 assert max(abs(moved["balanced VAE", "matched"]), abs(moved["balanced VAE", "paired"])) < 0.1
-assert abs(dragged["balanced VAE", "matched"][2]) < 0.35
 print("Balanced VAE: the biased vector moves the smile by over 0.5, the matched and the paired one by under 0.1.")
 
 # %%
 assert 0.15 < moved["biased VAE", "matched"] < 0.8 * moved["biased VAE", "biased"]
 assert abs(moved["biased VAE", "matched"] - moved["biased VAE", "paired"]) < 0.15
-assert dragged["biased VAE", "matched"][2] > 0.4
-print(
-    "Biased VAE: matched and paired vectors agree within 0.15. They move the smile by less than 0.8 of what the biased one"
-)
-print("does, but by over 0.15, and the matched glasses and smile vectors have a cosine above 0.4.")
+assert abs(dragged["balanced VAE", "matched"][3]) < 0.35
+assert dragged["biased VAE", "matched"][3] > 0.6
+print("Biased VAE: matched and paired vectors agree within 0.15. They move the smile by over 0.15,")
+print("if by less than 0.8 of what the biased one does. The matched glasses and smile vectors have a cosine")
+print("above 0.6; in the balanced VAE it is under 0.35, either way.")
 
 # %% [markdown]
-# Is it the vector or the VAE that is biased? Two answers.
+# Both judges say the same, so the probe will do. Is it the vector or the VAE that is biased? Two answers.
 #
 # - **Balanced VAE, biased people: the vector.** It is glasses plus a piece of smile, as in the toy, and matching takes the piece away. Nothing was retrained; the remedy is a better average.
 # - **Biased VAE: both.** Matching removes a part. The rest is in the network: the ideal vector from paired renderings drags the smile along just as much. In its codes the two vectors point much the same way: of what it saw, one number told most of both.
 #
-# You can see that without any vector. Let both VAEs redraw held-out people, none of them selected: the *common* sort (glasses and smile, or neither) and the *rare* sort (one of the two).
+# You can see that without any vector. Let both VAEs redraw held-out people, none of them selected.
 
 # %%
-rare = (factors_held["glasses"] > 0.5) != (factors_held["smile"] > 0)
 odd = frowns & ~bare  # with glasses, frowning
-redrawn_by = [dec(enc(x_held)) for enc, dec in ((encode, decode), (biased_encode, biased_decode))]
 times_worse = [error(drawn[rare], x_held[rare]) / error(drawn[~rare], x_held[~rare]) for drawn in redrawn_by]
 assert 0.8 < times_worse[0] < 1.25
-assert times_worse[1] > 1.6
-print(
-    "The balanced VAE redraws the rare sort as well as the common, within a quarter; the biased one over 1.6 times worse."
-)
-
-# %%
+assert times_worse[1] > 2
+seen = probe.read(redrawn_by[1][odd])
+assert seen["glasses"].mean() < 0.75
+assert (seen["smile"] - factors_held["smile"][odd]).mean() > 0.4
+print("Rare sort against common: the balanced VAE errs alike, within a quarter, the biased one over twice as much.")
+print("It draws frowning people with glasses with smiles over 0.4 higher, and with glasses that read under 0.75.")
 figure, ax = plt.subplots(figsize=(7, 3.2))
 sheet = torch.cat([x_held[odd][:8], redrawn_by[0][odd][:8], redrawn_by[1][odd][:8]])
 plotting.images(sheet, ax=ax, columns=8, row_labels=["held out", "balanced VAE", "biased VAE"])
@@ -704,7 +712,7 @@ plotting.show(
 # ## 9. Analogies: a − b + c
 #
 # "Person $a$ with glasses, minus $b$ without, plus $c$": the famous form, borrowed from words. $a - b$ is a glasses vector from a single pair. If $a$ and $b$ are different people, it holds *all* their differences. Average $n$ pairs
-# of strangers and the others fade (the variance of a mean falls like $1/n$). If $b$ is $a$ without glasses, there are no strangers' differences to fade, only that the step varies a little from person to person.
+# of strangers and the others fade (the variance of a mean falls like $1/n$). If $b$ is $a$ without glasses, there are no strangers' differences to fade, only what section 6 measured: a person's own step strays a little from the mean step.
 
 # %%
 with_rows, without_rows = torch.where(factors["glasses"] > 0.5)[0], torch.where(factors["glasses"] < 0.5)[0]
@@ -717,8 +725,6 @@ for n in counts:
     drawn = decode(z_c + (z_train[a] - z_train[b]).mean(1)[:, None])  # (tries, 100, D)
     strangers.append(error(drawn, truth_c))
     worked.append((probe.read(drawn.flatten(0, 1))["glasses"] > 0.5).float().mean())
-
-# %%
 first = {name: values[:tries] for name, values in factors.items()}
 pair = [encode(render({**first, "glasses": torch.full((tries,), on)})) for on in (1.0, 0.0)]
 same_person = error(decode(z_c + (pair[0] - pair[1])[:, None]), truth_c)
@@ -738,10 +744,10 @@ plotting.show(
 assert strangers[0] > 2 * error(decode(z_c), truth_c)
 assert strangers[2] > 2 * same_person
 assert same_person < 0.5 * error(decode(z_c), truth_c)
-assert strangers[5] < strangers[3]
+assert 0.75 < strangers[4] / same_person < 1.35
 assert worked[0] > 0.85
-print("One pair of strangers is over twice as bad as no vector; 16 pairs are over twice as bad as one true pair.")
-print("Yet even with one pair of strangers, the probe sees glasses on over 85 %.")
+print("One pair of strangers is over twice as bad as no vector; 16 are over twice as bad as one pair of one person,")
+print("256 as good within 35 %. Yet even with one pair of strangers, the probe sees glasses on over 85 %.")
 
 # %% [markdown]
 # By the probe, a single pair of strangers would have "worked". But the glasses are on another person than $c$. An analogy that succeeds on one chosen trio says little.
@@ -771,7 +777,7 @@ def slerp(z_start, z_end, steps):
 
 
 # %%
-start, end = torch.tensor(rng.normal(size=(2, 10)))
+start, end = torch.tensor(np.random.default_rng(SEED).normal(size=(2, 10)))
 arc = slerp(start / start.norm(), end / end.norm(), 5)
 np.testing.assert_allclose(
     arc, geometric_slerp((start / start.norm()).numpy(), (end / end.norm()).numpy(), np.linspace(0, 1, 5))
@@ -788,9 +794,7 @@ for d in (2, 10, 512):
     z_start, z_end = torch.randn(2, 4000, d, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
     radius, middle = z_start.norm(dim=1), ((z_start + z_end) / 2).norm(dim=1)
     inside = (radius.mean() - middle.mean()) / radius.std()
-    print(
-        f"d = {d:3}: shell {radius.mean():5.1f}, middle of lines {middle.mean():5.1f}: {inside:4.1f} thicknesses inside"
-    )
+    print(f"d = {d:3}: shell {radius.mean():5.1f}, middle {middle.mean():5.1f}: {inside:4.1f} thicknesses inside")
     assert abs(middle.mean() / radius.mean() - 0.5**0.5) < 0.02
     assert inside > 8 if d == 512 else inside < 2
 
@@ -816,8 +820,6 @@ middles = {
 }
 pictures = {name: decode(z) for name, z in middles.items()}
 pictures["cross-fade of pixels"] = (x_held[first] + x_held[second]) / 2
-
-# %%
 off_middle = {name: error(picture, middle_person) for name, picture in pictures.items()}
 floor_middle = error(decode(encode(middle_person)), middle_person)
 figure, ax = plt.subplots(figsize=(7, 2.4))
@@ -835,19 +837,17 @@ plotting.show(
 # %%
 straight, spherical = off_middle["straight line"], off_middle["arc about zero"]
 which.reveal(which.choices[2 if abs(straight / spherical - 1) < 0.1 else 0 if straight < spherical else 1])
-assert straight < 0.75 * spherical
+assert straight < 0.85 * spherical
 assert off_middle["arc about the mean code"] > max(spherical, off_middle["cross-fade of pixels"])
-print(
-    "The straight line's error is less than three quarters of the arc's; the arc about the mean code is worse than a cross-fade of pixels."
-)
-
-# %%
+print("The straight line's error is below 0.85 of the arc's; the arc about the mean code is worse than a cross-fade.")
 straight_codes, true_codes = middles["straight line"], encode(middle_person)
-at_line, at_true, at_ends = ((z - centre).norm(dim=1).mean() for z in (straight_codes, true_codes, z_first))
-assert at_true < 0.9 * at_ends
-assert abs(at_true - at_line) < abs(at_true - at_ends)
-print("The codes of the true middles lie over a tenth nearer to the mean code than the ends do,")
-print("at a distance closer to that of the straight line's middles than to that of the ends.")
+at_line, at_true, at_first, at_second = (
+    (z - centre).norm(dim=1) for z in (straight_codes, true_codes, z_first, z_second)
+)
+assert (at_true < torch.minimum(at_first, at_second)).float().mean() > 0.6
+assert abs(at_true.mean() - at_line.mean()) < abs(at_true.mean() - at_first.mean())
+print("Over 60 % of the true middles have codes nearer to the mean code than both ends. Their average distance is")
+print("closer to that of the straight line's middles than to that of the ends.")
 
 # %% [markdown]
 # The straight line wins, for a reason worth keeping. Someone halfway between two people is usually *more average* than both, so the code belongs nearer to the middle of the cloud. The arc keeps the distance, and so draws someone as extreme as the ends:
@@ -926,8 +926,6 @@ show_vectors(
     "Eight held-out faces in four rows: as they are, redrawn, redrawn with the glasses vector, redrawn with the smile vector. "
     "With drawn faces, those without glasses get them, and mouths bend upwards.",
 )
-
-# %%
 if CELEBA is None:
     assert all(effect[1] > 0.9 for report in reports.values() for effect in report.values())
     print("Drawn faces: each vector makes the probe see its attribute on over 90 %.")
@@ -947,7 +945,7 @@ if CELEBA is None:
 #
 # - The glasses and smile vectors work on over 95 % of held-out faces by the probe, with every other factor moved by less than 7 % of its range, and leave under 30 % and 40 % of the error to the *true* picture, less than twice the VAE's error on that picture itself.
 # - For glasses, strength 1 is about right. At 2 the probe is just as content, and the error more than twice as large.
-# - Pixel arithmetic beats the VAE's drawing of glasses on these aligned faces. The VAE's *change*, added to the original, beats it, because it follows the head. A plain autoencoder has such vectors as well.
+# - Pixel arithmetic beats the VAE's drawing of glasses and smiles on these aligned faces. The VAE's *change*, added to the original, beats it, because it follows the head. A plain autoencoder has such vectors as well.
 # - Vectors add up to an interaction of less than 20 %.
 # - Biased groups give a biased vector; matching repairs that. A biased training set gives a biased VAE; matching repairs that only in part.
 # - Between two people the straight line comes nearer to the person in the middle than the arc.
