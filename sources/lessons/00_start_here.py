@@ -53,6 +53,8 @@ print("Python, PyTorch, the library and the data are all there. You are ready.")
 #   Your choice is kept until the notebook's Python process (its *kernel*) stops, and it is only for you.
 # - **Claims.** The numbers that the text relies on are checked by `assert` in a cell. If one were false, the cell would stop with an error.
 #   What we say of the look of a picture is an impression; look for yourself. Last digits differ from computer to computer; the claims hold all the same.
+# - **Exercises.** Each lesson from 01 on has a notebook of functions to write, in the folder `work/`. Under each answer stands a check that says at once whether it is
+#   right, and if not, why. That folder is yours: nothing in the course overwrites what you wrote there.
 # - **Try it** ends each lesson: change something, predict, run. To start over, take *Kernel, Restart Kernel and Run All Cells* from the menu.
 #
 # ## The faces

@@ -83,7 +83,7 @@ def advise_filter(train, held):
     train, held = (median_filter(cost.numpy(), size=(1, 9), mode="nearest") for cost in (train, held))
     words = np.where(held[:, -5] - train[:, -5] > 5, "more pictures", "larger model")
     words = np.where(held[:, -15] - held[:, -5] > 2, "train longer", words)
-    return np.where(held[:, -5] - held.min(1) > 5, "Stop earlier", words)
+    return np.where(held[:, -5] - held[:, :-4].min(1) > 5, "Stop earlier", words)
 
 
 def advise_slope(train, held):

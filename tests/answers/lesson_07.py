@@ -49,7 +49,7 @@ def free_bits_loop(kl, floor):
     total = 0.0
     for latent in kl.T:
         cost = latent.sum() / len(latent)
-        total = total + (cost if cost > floor else floor)
+        total = total + max(cost, floor)
     return total
 
 

@@ -385,7 +385,7 @@ REPAIRED = Task(
     points=3,
     draw=draw_repaired,
     reference=repaired,
-    observe=Draws(repeats=400, gradients=("mu", "log_var")),
+    observe=Draws(repeats=250, gradients=("mu", "log_var")),
     agree=SameMoments(),
     cases=1,
     mistakes=(
