@@ -23,7 +23,7 @@ def log_p_x_shifted(log_p_x_given_z, log_p_z, log_q):
     return top + np.log(np.exp(weights - top).mean(axis=0))
 
 
-def log_p_x_scipy(log_q, log_p_z, log_p_x_given_z):  # by keywords
+def log_p_x_scipy(log_q, *, log_p_z, log_p_x_given_z):  # keywords in another order
     return logsumexp(log_p_x_given_z + log_p_z - log_q, axis=0) - np.log(len(log_q))
 
 
