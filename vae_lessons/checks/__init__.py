@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 
 from IPython.display import display
 
-from vae_lessons.checks import lesson_03, lesson_04
 from vae_lessons.checks.progress import progress, remember
 from vae_lessons.checks.task import Task, Verdict, judge
 
 __all__ = ["EXERCISES", "TASKS", "CheckFailed", "check", "progress"]
 
-EXERCISES: dict[str, tuple[Task, ...]] = {"03": lesson_03.TASKS, "04": lesson_04.TASKS}
+NUMBERS = [f"{number:02}" for number in range(1, 11)]
+EXERCISES: dict[str, tuple[Task, ...]] = {n: import_module(f"vae_lessons.checks.lesson_{n}").TASKS for n in NUMBERS}
 TASKS: dict[str, Task] = {task.name: task for tasks in EXERCISES.values() for task in tasks}
 
 
