@@ -115,6 +115,20 @@ def test_the_smallest_failing_case_is_shown_with_both_numbers():
     assert difference == pytest.approx(1, abs=1e-4)
 
 
+def test_a_mistake_in_the_first_of_two_results_is_named_whatever_the_second():
+    mistakes = (
+        Mistake("added", lambda a, b: (a + b, (a + b).sum()), "Not a sum."),
+        Mistake("only the total is wrong", lambda a, b: (a * b, (a + b).sum()), "The first is right."),
+    )
+    task = Task("test/two", 1, draw, lambda a, b: (a * b, (a * b).sum()), mistakes)
+    assert say(lambda a, b: (a + b, (a + b).sum()), task).message == "Not a sum."
+    verdict = say(lambda a, b: (a + b, (a + b).mean() + 77), task)
+    assert verdict.mistake == "added"
+    assert verdict.message.endswith("This explains the first result; something else is wrong as well.")
+    assert say(lambda a, b: (a + b, (a * b).sum()), task).kind == "different"  # the mistake would show in the second
+    assert say(lambda a, b: (a - b, (a + b).sum()), task).kind == "different"
+
+
 def test_gradients_are_looked_at():
     task = Task("test/gradient", 1, draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
     assert say(lambda a, b: a * b, task).passed

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Exercise 01 · A plain autoencoder overfits its latent space
 #
-# Six functions to write, easiest first, and one question to answer in words: about 85 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 01](../notebooks/01_autoencoder.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat. Spreads are sample standard deviations, divided by $N-1$, as `torch.std` gives them.

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Exercise 03 · The reparametrization trick
 #
-# Six functions to write, easiest first, and one question to answer in words: about 90 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 100 minutes in all.
 # It belongs to [lesson 03](../notebooks/03_reparametrization.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # Inputs are PyTorch tensors unless the table says otherwise. `log_var` is $\log\sigma^2$, as an encoder emits it.
@@ -26,7 +26,7 @@
 import torch
 
 from vae_lessons.checks import check, progress
-from vae_lessons.checks.given import Quadratic, Sine, Step
+from vae_lessons.checks.given import Quadratic, Sine, SlopedStep, Step
 
 # %% [markdown]
 # ## 1. A sample that lets gradients through
@@ -63,7 +63,7 @@ check("gradient/sample", sample)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `slope` | a function | $f'$; takes and returns a tensor of any shape |
+# | `slope` | a function | $f'$; takes a tensor, returns one of the same shape |
 # | `mu`, `log_var` | `()` each | of one latent |
 # | `eps` | `(N,)` | noise from $\mathcal N(0, 1)$ |
 # | *returns* | two numbers | the estimates of the two gradients |
@@ -86,11 +86,11 @@ check("gradient/pathwise", pathwise_gradient)
 # ## 3. The score function
 #
 # *2 points, 15 minutes.* Now $f$ is a black box: you may call it, but it has no derivative that you could ask for. Estimate the same two gradients from
-# $\mathbb E\bigl[f(z)\,\nabla\log q(z)\bigr]$. Discrete latents, and rewards that come from outside the network, leave you no other way.
+# $\mathbb E\bigl[f(z)\,\nabla\log q(z)\bigr]$. Discrete latents, and rewards that come from outside the network, often leave you no other unbiased way.
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `f` | a function | takes and returns a tensor of any shape |
+# | `f` | a function | takes a tensor, returns one of the same shape |
 # | `mu`, `log_var` | `()` each | of one latent |
 # | `eps` | `(N,)` | noise; the draws are $z = \mu + \sigma\varepsilon$ |
 # | *returns* | two numbers | the estimates of the gradients in `mu` and in `log_var` |
@@ -112,12 +112,12 @@ check("gradient/score_function", score_gradient)
 # %% [markdown]
 # ## 4. A baseline from the other draws
 #
-# *3 points, 15 minutes.* Subtracting a constant from $f$ leaves the score-function estimate right and can make it far less noisy. A good constant is the average cost, which nobody
+# *3 points, 15 minutes.* Subtracting a constant from $f$ leaves the score-function estimate right and can make it far less noisy. A good constant is the average of $f$ (the average *cost*), which nobody
 # knows; with several draws you can estimate it. For draw $i$ use the mean cost of **all other draws**, and estimate the gradient in $\mu$.
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `f` | a function | takes and returns a tensor of any shape |
+# | `f` | a function | takes a tensor, returns one of the same shape |
 # | `mu`, `sigma` | `()` each | of one latent; this time $\sigma$ itself |
 # | `eps` | `(N,)` | noise, $N \ge 2$ |
 # | *returns* | a number | the estimate of the gradient in $\mu$ |
@@ -137,7 +137,7 @@ def gradient_with_baseline(f, mu, sigma, eps):
 check("gradient/baseline", gradient_with_baseline)
 
 # %% [markdown]
-# What it gains: 2,000 estimates of the same gradient from 10 draws each, with $f(z) = z^2 + 10$.
+# What it gains over task 3 (whose function this cell needs): 2,000 estimates of the same gradient from 10 draws each, with $f(z) = z^2 + 10$.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -186,7 +186,7 @@ check("gradient/repaired", sample_repaired)
 # ## 6. Choose an estimator
 #
 # *3 points, 20 minutes.* You are given functions $f$ and may try both estimators of the gradient in $\mu$ on them. For each $f$ say which one to use: the one with the **smaller variance among those
-# that are right on average**. Functions may be smooth, may oscillate fast, may jump. Here is code for both estimators, one value for each draw:
+# that are right on average**. Functions may be smooth, may oscillate fast, may jump. You see noisy means only, so decide by what is more than chance. Here is code for both estimators, one value for each draw:
 
 
 # %%
@@ -204,7 +204,7 @@ print(f"f(z) = z²: pathwise {pathwise.mean():.1f}, score function {score.mean()
 # %% [markdown]
 # | argument | shape | meaning |
 # |---|---|---|
-# | `functions` | a list of functions | such as `Quadratic(1.0, 0.0, 0.0)`, `Sine(2.0)`, `Step(0.5)` |
+# | `functions` | a list of functions | `Quadratic(a, b, c)`, $az^2+bz+c$; `Sine(k)`, $\sin kz$; `Step(c)`, 1 where $z > c$, else 0; `SlopedStep(c, s)`, the same plus $sz$ |
 # | `mu`, `sigma` | two floats | of one latent |
 # | `eps` | `(N,)` | noise, $N$ = 4,000 |
 # | *returns* | a list of words | for each function `"pathwise"` or `"score"` |
@@ -228,10 +228,10 @@ def choose(functions, mu, sigma, eps):
 check("gradient/choose", choose)
 
 # %%
-for f in (Sine(0.3), Sine(15.0), Step(0.0)):
+for f in (Sine(0.3), Sine(15.0), Step(0.0), SlopedStep(0.5, 0.5)):
     pathwise, score = both_estimators(f, 0.5, 0.8, noise.flatten())
     print(
-        f"{f}: standard deviations {pathwise.std():.2f} and {score.std():.2f}: {choose([f], 0.5, 0.8, noise[:400].flatten())[0]}"
+        f"{f}: standard deviations {pathwise.std():.2f} and {score.std():.2f}: {choose([f], 0.5, 0.8, noise.flatten())[0]}"
     )
 
 # %% [markdown]

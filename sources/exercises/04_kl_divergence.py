@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Exercise 04 · The KL divergence
 #
-# Six functions to write, easiest first, and one question to answer in words: about 80 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 80 minutes in all.
 # It belongs to [lesson 04](../notebooks/04_kl_divergence.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat.
@@ -32,7 +32,7 @@ from vae_lessons.checks import check, progress
 # %% [markdown]
 # ## 1. The price of the wrong code
 #
-# *2 points, 8 minutes.* Symbols come with probabilities $q$, the code was made for probabilities $p$. How many nats per symbol does that cost?
+# *2 points, 8 minutes.* Symbols come with probabilities $q$, the code was made for probabilities $p$. How many nats per symbol does that cost over the right code?
 # It matters because every KL divergence is this sum or its limit. Some symbols may never come, $q_i = 0$; $p_i$ is never 0.
 #
 # | argument | shape | meaning |
@@ -135,7 +135,7 @@ check("kl/estimate", estimate_kl)
 # %% [markdown]
 # ## 5. One Gaussian for many
 #
-# *3 points, 15 minutes.* The encoder's distributions, taken together, are a mixture $p(z) = \sum_k w_k\,\mathcal N(m_k, v_k)$ of Gaussians. A colleague wants to replace it by *one* Gaussian $q$,
+# *3 points, 15 minutes.* The encoder's distributions, taken together, are a mixture of Gaussians; here $z$ is one number, and the mixture is called $p(z) = \sum_k w_k\,\mathcal N(m_k, v_k)$. A colleague wants to replace it by *one* Gaussian $q$,
 # and to choose the $q$ with the least $\mathrm{KL}(p\,\|\,q)$: mind the direction. Decide which $q$ that is, and return its mean and variance. There is a formula without any optimiser.
 #
 # *A way to begin:* write down the part of $\mathrm{KL}(p\,\|\,q)$ that depends on $q$, and set its derivatives with respect to $q$'s mean and variance to zero.
@@ -166,7 +166,8 @@ check("kl/closest_normal", closest_normal)
 # ## 6. What the average KL is made of
 #
 # *3 points, 15 minutes.* Somebody reports "a KL of 12 nats" and concludes that the code knows a lot about the picture. It may, or the codes may only lie far from the prior.
-# Take the number apart. To keep it exact, $z$ has only $K$ states here: row $n$ of the table is $q(z\mid x_n)$. The $N$ pictures are equally probable, and all entries are positive.
+# Take the number apart. To keep it exact, $z$ has only $K$ states here: row $n$ of the table is $q(z\mid x_n)$. The $N$ pictures are equally probable, so that $q(z) = \frac1N\sum_n q(z\mid x_n)$, and all entries are positive.
+# The prior is $p(z)$ again, as in the lesson.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -204,7 +205,7 @@ for name, table in (("tells pictures apart", telling), ("deaf", deaf)):
 # ## 7. In words
 #
 # *3 points, 10 minutes, marked by a person.* A blog says: "The KL term makes the encoder's distributions as wide as possible, so that the latent space becomes a standard normal."
-# In at most 120 words: say what is wrong with "as wide as possible", what the KL term asks of *one* picture's $q(z\mid x)$, what a good sampler would need instead,
+# In at most 120 words: say what is wrong with "as wide as possible", what the KL term asks of *one* picture's $q(z\mid x)$, what has to be close to the prior if pictures are to be drawn from it,
 # and why an encoder that satisfies the KL term perfectly would be useless.
 
 # %% [markdown] tags=["written"]

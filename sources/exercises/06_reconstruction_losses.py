@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Exercise 06 · Reconstruction losses
 #
-# Six functions to write, easiest first, and one question to answer in words: about 90 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 90 minutes in all.
 # It belongs to [lesson 06](../notebooks/06_reconstruction_losses.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural: the unit is the nat. The cost of a picture is the sum over its pixels.

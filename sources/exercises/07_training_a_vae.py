@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Exercise 07 · Training a VAE
 #
-# Six functions to write, easiest first, and one question to answer in words: about 85 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 07](../notebooks/07_training_a_vae.ipynb); everything you need is there. The first three ask for a computation, the last three for a judgement:
 # a loss that is wrong, a table that is too good to be true, and runs that may have failed.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural. Costs are in nats per picture, summed over pixels and over latents.

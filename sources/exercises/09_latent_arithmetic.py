@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Exercise 09 · Latent arithmetic
 #
-# Six functions to write, easiest first, and one question to answer in words: about 85 minutes in all.
+# Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 09](../notebooks/09_latent_arithmetic.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. $N$ counts pictures, $D$ pixels, $d$ latents. Readings and errors are recorded as in the lesson.
@@ -90,7 +90,7 @@ def carried_along(labels, names, name):
 check("attribute/entangled", carried_along)
 
 # %% [markdown]
-# Your function on the ten people of section 8, and on faces selected as there.
+# Your function on the ten people of section 8 of the lesson, and on faces selected as there.
 
 # %%
 ten = torch.tensor([[1, 1]] * 4 + [[1, 0]] + [[0, 1]] + [[0, 0]] * 4).float()
@@ -110,7 +110,7 @@ for title, rows in (("all faces", table), ("selected faces", table[kept])):
 # ## 3. Compare like with like
 #
 # *2 points, 12 minutes.* Two other attributes are unevenly spread. Match by both at once: a stratum is the people who agree in both columns of `match`. Average the strata's differences, each stratum weighted
-# by the number of its pictures. A stratum that cannot be compared within itself is left out, and its people count for nothing.
+# by the number of its pictures. A stratum that cannot be compared within itself is left out, and its people count for nothing. (At least one can be.)
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -141,7 +141,7 @@ check("attribute/matched", matched_vector)
 # %% [markdown]
 # ## 4. Repair an evaluation
 #
-# *3 points, 15 minutes.* A colleague writes: "Our glasses vector lifts the judge's mean reading of people without glasses by one whole pair." This is how it was measured:
+# *3 points, 15 minutes.* A colleague writes: "Our glasses vector lifts the judge's mean reading of people without glasses by 1.0, one whole pair." This is how it was measured:
 
 
 # %%
@@ -153,7 +153,7 @@ def colleagues_effect(x, has, train, encode, decode, fit_probe):
 
 
 # %% [markdown]
-# Repair it, so that the sentence may be printed about *new* people, and so that the judge is one whom lesson 09 would trust with the VAE's drawings. The difference of the two numbers shall be the work of the vector alone. The VAE, `encode` and `decode`, was trained on the training faces; leave it as it is.
+# Repair it, so that the sentence may be printed about *new* people, and so that the judge has learned what glasses are independently of the VAE. The difference of the two numbers shall be the work of the vector alone. The VAE, `encode` and `decode`, was trained on the training faces; leave it as it is.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -163,12 +163,12 @@ def colleagues_effect(x, has, train, encode, decode, fit_probe):
 # | `encode` | `(n, D)` → `(n, d)` | pictures to mean codes |
 # | `decode` | `(n, d)` → `(n, D)` | codes to mean pictures |
 # | `fit_probe` | `(n, D)`, `(n,)` → function | fits a linear probe to pictures and labels; returns a function from pictures `(m, D)` to readings `(m,)` |
-# | *returns* | two numbers | mean reading before the vector is added, and after |
+# | *returns* | two numbers | mean reading of new people without glasses, before the vector is added and after |
 
 
 # %%
 def vector_effect(x, has, train, encode, decode, fit_probe):
-    """Mean readings of new people's drawings, without the glasses vector and with it."""
+    """Mean readings of the drawings of new people without glasses, before the glasses vector is added and after."""
     ### BEGIN SOLUTION
     x_train, has_train = x[train], has[train]
     z_train = encode(x_train)
@@ -223,7 +223,7 @@ for title, function in (("colleague", colleagues_effect), ("repaired", vector_ef
 # | `error_pixel` | `(N,)` | error of the pixel vector's picture |
 # | `error_vae` | `(N,)` | error of the picture with the VAE's change, same faces, same order |
 # | `shift` | `(N,)` | `shift_x` of the head, from −1 to 1 |
-# | *returns* | a `str` and a number | `"pixel"`, `"VAE"` or `"undecided"`: which is better; by how much the VAE's error is lower on average (negative if it is higher) |
+# | *returns* | a `str` and a number | `"pixel"`, `"VAE"` or `"undecided"`: which is better; by how much the VAE's error is lower on average, over the people the tool is for (negative if it is higher) |
 
 
 # %%
@@ -273,7 +273,7 @@ def adjusted_vector(z, has, other):
 check("attribute/adjusted", adjusted_vector)
 
 # %% [markdown]
-# The toy of the lesson with smiles in degrees: glasses move a code by $(2, 1)$, a unit of smile by $(-1, 2)$. The more the selection favours broad smiles, the more the glasses vector leans over.
+# The toy of the lesson with smiles in degrees: glasses move a code by $(2, 1)$, a unit of smile by $(-1, 2)$. (The cell needs task 3 as well.) The more the selection favours broad smiles, the more the *plain* glasses vector leans over.
 
 # %%
 steps = torch.tensor([[2.0, 1.0], [-1.0, 2.0]])
@@ -288,7 +288,7 @@ for bias, marker in ((0.0, "o"), (2.0, "s"), (4.0, "^")):
     codes, who, smiles = z[kept], has[kept], smile[kept]
     ways = {
         "plain": codes[who].mean(0) - codes[~who].mean(0),
-        "matched in two strata": matched_vector(codes, who, (smiles > 0).long()[:, None]),
+        "matched in two strata": matched_vector(codes, who, torch.stack([smiles > 0, smiles > 2], dim=1).long()),
         "adjusted": adjusted_vector(codes, who, smiles),
     }
     for number, (way, vector) in enumerate(ways.items()):

@@ -17,7 +17,7 @@
 # It belongs to [lesson 10](../notebooks/10_how_tight_is_the_bound.ipynb); everything you need is there.
 #
 # **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs, as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
+# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
 # however you write it.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural, and all results in nats per picture unless another unit is asked for. $B$ counts pictures, $K$ draws, $D$ pixels, $d$ latents.
@@ -94,7 +94,7 @@ noise = torch.randn(4096, 20, generator=generator, dtype=torch.float64)
 counts = [2**power for power in range(0, 12, 1)]
 figure, ax = plt.subplots(figsize=(5, 3.2))
 for spread, name, marker in ((1.0, "1 nat", "o"), (4.0, "4 nats", "s")):
-    log_weights = spread * noise - spread**2 / 2  # the mean of their exponentials is 1
+    log_weights = spread * noise - spread**2 / 2  # the expectation of their exponentials is 1
     curve = [bound_with_k(log_weights, k)[0] for k in counts]
     ax.semilogx(counts, curve, marker + "-", label=f"spread of {name}")
     print(f"spread of {name}: L_1 = {curve[0]:.2f}, L_64 = {curve[6]:.2f}, L_2048 = {curve[-1]:.2f} nats")
@@ -161,7 +161,7 @@ def colleagues_elbo(x, encode, decode, beta=0.25):
 
 
 # %% [markdown]
-# Return the ELBO instead, for each picture in nats, as the average over $K$ draws whose noise you are given. Take the KL by its formula; only the reconstruction needs the draws.
+# Return the ELBO instead, for each picture in nats, as the average over $K$ draws whose noise you are given. Take the KL by its formula; only the reconstruction needs the draws. (`binary_cross_entropy_with_logits` wants two tensors of the same shape: `x.expand_as(logits)`.)
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -189,8 +189,8 @@ check("bound/elbo", held_out_elbo)
 # %% [markdown]
 # ## 5. Which proposal?
 #
-# *3 points, 15 minutes.* The latent has $S$ states, as in section 1 of the lesson, and there are $M$ encoders to draw from, each a row of `proposals`. Choose the one for importance sampling of this picture: its mean weight has to be $p(x)$ exactly,
-# and among all such proposals its weights shall vary the least. Then predict how far $\mathcal L_K$ with this proposal lies below $\log p(x)$, by the lesson's rule for small variances.
+# *3 points, 15 minutes.* The latent has $S$ states, as in section 1 of the lesson, and there are $M$ encoders to draw from, each a row of `proposals`. Choose the one for importance sampling of this picture, with the weights $w = p(z)\,p(x\mid z)/q(z)$ of lesson 10: its mean weight, with $z$ drawn from it, has to be $p(x)$ exactly,
+# and among all such proposals its weights shall vary the least. Then predict how far $\mathcal L_K$ with this proposal lies below $\log p(x)$, by the lesson's rule for small variances (section 1), even where the variance is not small. At least one proposal qualifies.
 # It matters because a proposal that is wrong in the wrong way gives a confident number that is false, and nothing in the numbers shows it.
 #
 # | argument | shape | meaning |
@@ -222,7 +222,7 @@ check("bound/proposal", choose_proposal)
 # %% [markdown]
 # ## 6. Family or encoder?
 #
-# *3 points, 15 minutes.* A linear VAE, $p(z) = \mathcal N(0, I)$ and $p(x\mid z) = \mathcal N(Wz + b, \sigma^2 I)$, with an encoder of diagonal Gaussians that was trained badly. Split the gap between $\log p(x)$ and the ELBO exactly: what do diagonal Gaussians lose at best,
+# *3 points, 15 minutes.* A linear VAE, $p(z) = \mathcal N(0, I)$ and $p(x\mid z) = \mathcal N(Wz + b, \sigma^2 I)$, with an encoder of diagonal Gaussians that was trained badly. Split the gap between $\log p(x)$ and the ELBO exactly: what do diagonal Gaussians lose at best (the least $\mathrm{KL}(q\,\|\,p(z\mid x))$ over all of them),
 # and what does this encoder lose in addition? It matters because the first is repaired by another family of $q$, the second by another encoder or more training pictures for it.
 #
 # | argument | shape | meaning |
@@ -254,7 +254,7 @@ def split_gap(x, weight, mean, log_sigma, mu, log_var):
 check("bound/split", split_gap)
 
 # %% [markdown]
-# All six roads meet: on a linear VAE, the exact $\log p(x)$ minus both gaps is the ELBO, and more draws climb back.
+# Two of your functions meet: on a linear VAE, the exact $\log p(x)$ minus both gaps is the ELBO, and more draws climb back.
 
 # %%
 generator = torch.Generator().manual_seed(0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Quadratic", "Sine", "Step"]
+__all__ = ["Quadratic", "Sine", "SlopedStep", "Step"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,14 @@ class Step:
 
     def __call__(self, z: Tensor) -> Tensor:
         return torch.where(z > self.at, 1 + 0 * z, 0 * z)
+
+
+@dataclass(frozen=True)
+class SlopedStep:
+    """z ↦ slope · z, and 1 more where z > at."""
+
+    at: float
+    slope: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.slope * z + Step(self.at)(z)

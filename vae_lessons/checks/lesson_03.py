@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.distributions import Normal
 
-from vae_lessons.checks.given import Quadratic, Sine, Step
+from vae_lessons.checks.given import Quadratic, Sine, SlopedStep, Step
 from vae_lessons.checks.observe import Draws, Gradients, Seed
 from vae_lessons.checks.task import Mistake, SameMoments, Task, normal, uniform
 
@@ -443,11 +443,12 @@ def draw_choose(rng):
         Sine(number(rng, 0.2, 0.4)),
         Sine(number(rng, 12, 20)),
         Step(number(rng, -0.3, 0.3)),
+        SlopedStep(number(rng, 0.2, 0.8), number(rng, 0.2, 0.6)),
     ]
     while True:  # noise on which the unbiased estimates agree, so that the choice is clear
         eps = torch.tensor(rng.normal(size=FEW), dtype=torch.float32)
         if all(gap(f, 0.5, 0.8, eps) < 2 for f in functions[:3]):
-            order = rng.permutation(4)
+            order = rng.permutation(5)
             return {"functions": [functions[i] for i in order], "mu": 0.5, "sigma": 0.8, "eps": eps}
 
 
@@ -474,7 +475,7 @@ def choose(functions, mu, sigma, eps):
     for f in functions:
         slope, score = (np.asarray(one) for one in estimates(f, mu, sigma, nodes))
         variances = [weights @ one**2 - (weights @ one) ** 2 for one in (slope, score)]
-        words.append("score" if isinstance(f, Step) or variances[1] < variances[0] else "pathwise")
+        words.append("score" if isinstance(f, Step | SlopedStep) or variances[1] < variances[0] else "pathwise")
     return words
 
 
@@ -513,6 +514,12 @@ CHOOSE = Task(
             "the larger variance",
             by(lambda slope, score: "pathwise" if slope.var() > score.var() else "score"),
             "You choose the estimator with the larger variance.",
+        ),
+        Mistake(
+            "only a slope of zero distrusted",
+            by(lambda slope, score: "pathwise" if slope.any() and slope.var() < score.var() else "score"),
+            "You see that a slope of 0 everywhere is suspicious. A function can have a slope and jump as well; then the pathwise "
+            "mean is wrong without being 0. With what can you compare it?",
         ),
         Mistake(
             "unbiased, but never mind the variance",

@@ -122,11 +122,11 @@ class Draws:
             torch.random.set_rng_state(state)
         seen = first[0] if self.repeats == 1 else {name: np.stack([one[name] for one in first]) for name in first[0]}
         same = all(np.array_equal(again[name], first[0][name]) for name in again)
-        seen["the same again from the same generator"] = np.array(same)
+        seen["same draws again from the same generator"] = np.array(same)
         if self.gradients:
             gradients = Gradients(self.gradients)(function, inputs)
             for name in self.gradients:
-                seen[f"a gradient reaches {name}"] = np.array(gradients[f"gradient of the result for {name}"].any())
+                seen[f"gradient that reaches {name}"] = np.array(gradients[f"gradient of the result for {name}"].any())
         return seen
 
     def _calls(self, function, inputs):
@@ -168,7 +168,11 @@ def _outputs(result):
     )
     if not several:
         return {"result": result}
-    return {f"result {number}": one for number, one in enumerate(result, start=1)}
+    return {f"{ordinal} result": one for ordinal, one in zip(_ordinals(len(result)), result, strict=True)}
+
+
+def _ordinals(count):
+    return ["first", "second", "third", "fourth", "fifth"][:count] + [f"{n}th" for n in range(6, count + 1)]
 
 
 def _plain(result):

@@ -79,7 +79,8 @@ class Task:
     Args:
         name: "topic/what", as `check` is given it.
         points: what it is worth.
-        draw: from a random generator, the inputs of one case: their names in the order of the arguments.
+        draw: from a random generator, the inputs of one case: their names in the order of the arguments. Several
+            such functions take turns, so that every kind of case occurs.
         reference: the right answer, not from this library. It is called with float64 tensors.
         mistakes: at least four, told apart by the inputs drawn.
         observe: what to look at.
@@ -89,7 +90,7 @@ class Task:
 
     name: str
     points: int
-    draw: Callable[[np.random.Generator], dict[str, Any]]
+    draw: Callable[[np.random.Generator], dict[str, Any]] | tuple[Callable, ...]
     reference: Callable
     mistakes: tuple[Mistake, ...]
     observe: Observer = values
@@ -98,7 +99,8 @@ class Task:
 
     def inputs(self, seed: int) -> list[dict[str, Any]]:
         """The cases that this seed draws, the smallest first."""
-        cases = [self.draw(np.random.default_rng([seed, number])) for number in range(self.cases)]
+        draws = self.draw if isinstance(self.draw, tuple) else (self.draw,)
+        cases = [draws[n % len(draws)](np.random.default_rng([seed, n])) for n in range(self.cases)]
         return sorted(cases, key=lambda case: sum(_size(value) for value in case.values()))
 
 
@@ -158,39 +160,56 @@ def decide(task: Task, cases: list[dict[str, Any]], seen: list[Observation] | Fa
         return Verdict(task.name, seen.kind, titles[seen.kind], seen.message)
     right = [task.observe(task.reference, {name: _double(value) for name, value in case.items()}) for case in cases]
     seen = [_arranged(found, expected) for found, expected in zip(seen, right, strict=True)]
-    wrong = [number for number in range(len(cases)) if not _agrees(task, seen[number], right[number])]
-    if not wrong:
+    labels, partly = _labels(task, seen, right), None
+    if not labels:
         return Verdict(task.name, "passed", "passed")
     for mistake in task.mistakes:
         same = observe_cases(task.observe, mistake.answer, cases)
         if isinstance(same, Failure):
             continue
         same = [_arranged(found, expected) for found, expected in zip(same, right, strict=True)]
-        if all(_agrees(task, found, other) for found, other in zip(seen, same, strict=True)):
+        others = _labels(task, seen, same)
+        if not others:
             return Verdict(task.name, "mistake", mistake.name, mistake.hint, mistake.name)
-    return _difference(task, cases[wrong[0]], seen[wrong[0]], right[wrong[0]])
+        if labels[0] not in others and labels == _labels(task, same, right):
+            partly = partly or mistake  # it explains the first wrong result, and is wrong in the others too
+    if partly:
+        text = f"{partly.hint}\nThis explains the {labels[0]}; something else is wrong as well."
+        return Verdict(task.name, "mistake", partly.name, text, partly.name)
+    first = next(number for number in range(len(cases)) if _wrong(task, seen[number], right[number]))
+    return _difference(task, cases[first], seen[first], right[first])
 
 
 def _arranged(found, right):
     """Several results may come as a tuple, a list or one array: as the right answer has them, if that is possible."""
-    if list(found) == ["result"] and all(label.startswith("result ") for label in right):
+    if list(found) == ["result"] and all(label.endswith(" result") for label in right):
         parts = list(found["result"]) if found["result"].ndim else []
         if [np.shape(part) for part in parts] == [array.shape for array in right.values()]:
             return dict(zip(right, parts, strict=True))
-    if list(right) == ["result"] and all(label.startswith("result ") for label in found):
+    if list(right) == ["result"] and all(label.endswith(" result") for label in found):
         parts = list(found.values())
         if [(len(parts), *part.shape) for part in parts] == [right["result"].shape] * len(parts):
             return {"result": np.stack(parts)}
     return found
 
 
-def _agrees(task, found, right):
-    return found.keys() == right.keys() and all(
-        found[label].shape == right[label].shape
-        and (found[label].dtype.kind == "c") == (right[label].dtype.kind == "c")
-        and task.agree(found[label], right[label])
+def _wrong(task, found, right):
+    """The labels under which the two differ."""
+    if found.keys() != right.keys():
+        return list(right)
+    return [
+        label
         for label in right
-    )
+        if found[label].shape != right[label].shape
+        or (found[label].dtype.kind == "c") != (right[label].dtype.kind == "c")
+        or not task.agree(found[label], right[label])
+    ]
+
+
+def _labels(task, seen, right):
+    """The labels under which they differ in any case, in the order of the results."""
+    wrong = {label for found, expected in zip(seen, right, strict=True) for label in _wrong(task, found, expected)}
+    return [label for label in right[0] if label in wrong]
 
 
 def _difference(task, case, found, right):
@@ -231,15 +250,15 @@ def _short(value):
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "bU" and value.ndim == 0:
             return repr(value.item())
-        if value.size > 24:
-            return f"an array of shape {value.shape}"
+        if value.size > 48:
+            return f"numbers of shape {value.shape}"
         return np.array2string(value, precision=5, suppress_small=True, separator=", ", prefix=" " * 10)
     text = repr(value)
     return text if len(text) <= 200 else text[:200] + " …"
 
 
 def _number(observation):
-    results = [label for label in observation if label.startswith("result")]
+    results = [label for label in observation if label.endswith("result")]
     return "one result" if results == ["result"] else f"{len(results)} results"
 
 
