@@ -89,8 +89,11 @@ def test_a_right_answer_may_get_float64(name):
 def test_every_known_mistake_is_called_by_its_name(name):
     task = TASKS[name]
     assert len({mistake.name for mistake in task.mistakes}) >= 4
+    met = set()
     for mistake in task.mistakes:
-        for seed in range(10):
+        seeds = range(1 if mistake.name in met else 4)  # the same mistake may be there in many variants
+        met.add(mistake.name)
+        for seed in seeds:
             verdict = judge(task, mistake.answer, seed)
             named = next((other for other in task.mistakes if other.name == verdict.mistake), None)
             assert named, f"{mistake.name}, seed {seed}: {verdict}"
