@@ -14,8 +14,8 @@ from scipy.stats import norm
 
 from vae_lessons import checks
 from vae_lessons.checks.observe import Draws, Gradients, Seed, observe_cases, values
-from vae_lessons.checks.progress import recorded, report
 from vae_lessons.checks.task import Close, Mistake, SameMoments, Task, judge
+from vae_lessons.progress import recorded, report
 
 
 def draw(rng):
@@ -74,7 +74,9 @@ def test_any_right_answer_passes(function):
     [
         (not_written, "not written", "NotImplementedError"),
         (raises, "raised", "return c + torch.ones(77)"),
+        (lambda a, b: torch.distributions.Bernoulli(a.sigmoid()).rsample(), "raised", "NotImplementedError"),
         (lambda a: a, "signature", "(a, b)"),
+        (lambda a, b: (), "type", "Expected one result; got 0 results."),
         (lambda a, b: None, "type", "is a `return` missing?"),
         (lambda a, b: {"a": a}, "type", "dict"),
         (lambda a, b: torch.distributions.Normal(a, 1.0), "type", "Normal"),
@@ -161,6 +163,12 @@ def test_draws_are_judged_by_their_moments():
         lambda mu, n, generator: mu + torch.full((n, 2), torch.nan),
     ):
         assert not sampling(wrong).passed
+
+
+def test_a_word_and_a_number_may_come_in_a_list():
+    task = Task("test/word", 1, draw, lambda a, b: ("up" if a.sum() > 0 else "down", a.sum()), TASK.mistakes)
+    assert say(lambda a, b: ["up" if a.sum() > 0 else "down", a.sum().item()], task).passed
+    assert not say(lambda a, b: ["up" if a.sum() > 0 else "down", a.sum().item() + 1], task).passed
 
 
 def test_draws_leave_the_students_random_state_alone():

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -192,7 +194,20 @@ def test_many_updates_keep_every_earlier_state(course):
         changed.cells[0].source = f"# Version {number}"
         release(course, changed)
         update(course)
-    assert len(list((course / "work" / ".course" / "before").iterdir())) == 3
+    before = course / "work" / ".course" / "before"
+    assert len(list(before.iterdir())) == 3
+    (before / "04_kl.1.ipynb").unlink()  # the student tidies up
+    kept = {path: path.read_bytes() for path in before.iterdir()}
+    changed.cells[0].source = "# Version 3"
+    release(course, changed)
+    update(course)
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert len(list(before.iterdir())) == 3
+
+
+def test_an_update_does_not_wait_for_pytorch():
+    program = "import sys, vae_lessons.work, vae_lessons.cli; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_progress_and_update_say_where_they_should_be_run(tmp_path):

@@ -43,7 +43,7 @@ def update(
 def progress(root: Root = Path()) -> None:
     """Show which tasks you have passed, and what is next."""
     from vae_lessons.checks import EXERCISES
-    from vae_lessons.checks.progress import recorded, report
+    from vae_lessons.progress import recorded, report
 
     if not (root / "work").is_dir():
         raise typer.Exit(_fail(f"no folder {root / 'work'}: run this in the course's folder, or `make lab` first"))

@@ -2,12 +2,13 @@
 
 import copy
 import uuid
+from itertools import count
 from pathlib import Path
 
 import nbformat
 
 from vae_lessons.build import write
-from vae_lessons.checks.progress import FOLDER
+from vae_lessons.progress import FOLDER
 
 __all__ = ["merge", "update"]
 
@@ -102,5 +103,5 @@ def _as_own(cell):
 
 def _keep_a_copy(path, folder):
     folder.mkdir(exist_ok=True)
-    number = 1 + len(list(folder.glob(f"{path.stem}.*.ipynb")))
-    (folder / f"{path.stem}.{number}.ipynb").write_bytes(path.read_bytes())
+    copies = (folder / f"{path.stem}.{number}.ipynb" for number in count(1))
+    next(free for free in copies if not free.exists()).write_bytes(path.read_bytes())

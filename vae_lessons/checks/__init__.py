@@ -6,8 +6,8 @@ from importlib import import_module
 
 from IPython.display import display
 
-from vae_lessons.checks.progress import progress, remember
 from vae_lessons.checks.task import Task, Verdict, judge
+from vae_lessons.progress import progress, remember
 
 __all__ = ["EXERCISES", "TASKS", "CheckFailed", "check", "progress"]
 

@@ -188,7 +188,7 @@ def _arranged(found, right):
             return dict(zip(right, parts, strict=True))
     if list(right) == ["result"] and all(label.endswith(" result") for label in found):
         parts = list(found.values())
-        if [(len(parts), *part.shape) for part in parts] == [right["result"].shape] * len(parts):
+        if parts and {(len(parts), *part.shape) for part in parts} == {right["result"].shape}:
             return {"result": np.stack(parts)}
     return found
 
