@@ -108,6 +108,7 @@ def test_only_new_leaves_the_rest_alone(course):
     assert update(course, only_new=True) == {"04_kl": "unchanged", "05_new": "new"}
     assert mine(course).cells[0].source == "# Exercise"
     assert update(course) == {"04_kl": "updated", "05_new": "unchanged"}
+    assert update(course) == {"04_kl": "unchanged", "05_new": "unchanged"}
 
 
 def test_what_a_student_adds_stays_where_it_stood():

@@ -30,7 +30,8 @@ from torch.distributions import Bernoulli
 
 from vae_lessons import plotting
 from vae_lessons.checks import check, progress
-from vae_lessons.checks.given_07 import LinearDecoder, LinearEncoder
+from vae_lessons.checks.given import Linear
+from vae_lessons.checks.given_07 import LinearEncoder
 
 # %% [markdown]
 # ## 1. The bound, with one sample
@@ -67,7 +68,7 @@ check("training/elbo", elbo)
 
 # %%
 small_encoder = LinearEncoder(torch.tensor([[1.0], [0.0]]), torch.tensor([[-1.3863], [0.0]]))  # (1, 0): mean 1, σ ½
-small_decoder = LinearDecoder(torch.tensor([[2.0, -1.0]]), torch.zeros(2))
+small_decoder = Linear(torch.tensor([[2.0, -1.0]]), torch.zeros(2))
 many = torch.tensor([[1.0, 0.0]]).double().expand(200_000, 2)
 noise = torch.randn(200_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 for name, eps in (("samples", noise), ("noise off", 0 * noise)):

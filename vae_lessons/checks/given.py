@@ -5,7 +5,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Quadratic", "Sine", "SlopedStep", "Step"]
+__all__ = ["Linear", "Quadratic", "Sine", "SlopedStep", "Step"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Linear:
+    """z weight + bias, for rows z: (..., n) -> (..., m), in the dtype of z.
+
+    Args:
+        weight: (n, m).
+        bias: (m,).
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return z @ self.weight.to(z.dtype) + self.bias.to(z.dtype)
+
+    def __repr__(self) -> str:
+        n, m = self.weight.shape
+        return f"a linear layer from {n} numbers to {m}"
 
 
 @dataclass(frozen=True)

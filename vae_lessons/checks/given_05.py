@@ -10,18 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["BestState", "Joint", "LinearDecoder", "LogPowerMean", "MidWay", "MostProbableState", "WeightedElbo"]
-
-
-@dataclass(frozen=True, eq=False)
-class LinearDecoder:
-    """z (..., d) ↦ logits (..., P)."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, z: Tensor) -> Tensor:
-        return z @ self.weight.T.to(z) + self.bias.to(z)
+__all__ = ["BestState", "Joint", "LogPowerMean", "MidWay", "MostProbableState", "WeightedElbo"]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""The encoders and decoders that exercise 07 hands to a student's function. Nothing here knows a right answer."""
+"""The encoder that exercise 07 hands to a student's function. Nothing here knows a right answer."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["LinearDecoder", "LinearEncoder"]
+__all__ = ["LinearEncoder"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,14 +16,3 @@ class LinearEncoder:
 
     def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x @ self.mu.to(x.dtype), x @ self.log_var.to(x.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class LinearDecoder:
-    """z (..., d) ↦ the log-odds of the pixels (..., D)."""
-
-    weight: Tensor  # (d, D)
-    bias: Tensor  # (D,)
-
-    def __call__(self, z: Tensor) -> Tensor:
-        return z @ self.weight.to(z.dtype) + self.bias.to(z.dtype)

@@ -1,4 +1,4 @@
-"""The encoder, decoder and judge that exercise 09 hands to a student's function. Nothing here knows a right answer."""
+"""The decoder and the judge that exercise 09 hands to a student's function. Nothing here knows a right answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,18 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Decoder", "Encoder", "FitProbe"]
-
-
-@dataclass(frozen=True, eq=False)
-class Encoder:
-    """Pictures (N, D) ↦ mean codes (N, d): x weight + bias."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x @ self.weight.to(x.dtype) + self.bias.to(x.dtype)
+__all__ = ["Decoder", "FitProbe"]
 
 
 @dataclass(frozen=True, eq=False)

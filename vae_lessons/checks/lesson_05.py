@@ -9,10 +9,10 @@ from scipy.special import log_expit, logsumexp, rel_entr
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
+from vae_lessons.checks.given import Linear
 from vae_lessons.checks.given_05 import (
     BestState,
     Joint,
-    LinearDecoder,
     LogPowerMean,
     MidWay,
     MostProbableState,
@@ -705,7 +705,7 @@ def draw_loss(rng):
         "mu": normal(rng, batch, latents),
         "log_var": normal(rng, batch, latents, scale=0.7),
         "eps": normal(rng, batch, latents),
-        "decoder": LinearDecoder(normal(rng, pixels, latents, scale=0.7), normal(rng, pixels)),
+        "decoder": Linear(normal(rng, latents, pixels, scale=0.7), normal(rng, pixels)),
     }
 
 

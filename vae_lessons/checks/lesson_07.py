@@ -8,7 +8,8 @@ import torch
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from vae_lessons.checks.given_07 import LinearDecoder, LinearEncoder
+from vae_lessons.checks.given import Linear
+from vae_lessons.checks.given_07 import LinearEncoder
 from vae_lessons.checks.observe import Gradients
 from vae_lessons.checks.task import Close, Mistake, Task, normal
 
@@ -29,7 +30,7 @@ def draw_elbo(rng):
         "x": pictures(rng, batch, pixels),
         "eps": normal(rng, batch, latents),
         "encoder": LinearEncoder(normal(rng, pixels, latents, scale=0.5), normal(rng, pixels, latents, scale=0.4)),
-        "decoder": LinearDecoder(normal(rng, latents, pixels), normal(rng, pixels)),
+        "decoder": Linear(normal(rng, latents, pixels), normal(rng, pixels)),
     }
 
 
@@ -510,7 +511,7 @@ def draw_repair(rng, late):
         "log_var": normal(rng, batch, latents, scale=0.7),
         "eps": normal(rng, batch, latents),
         "x": pictures(rng, batch, pixels),
-        "decoder": LinearDecoder(normal(rng, latents, pixels), normal(rng, pixels)),
+        "decoder": Linear(normal(rng, latents, pixels), normal(rng, pixels)),
         "step": warm_up + int(rng.integers(2, 20)) if late else int(rng.integers(1, warm_up - 1)),
         "warm_up": warm_up,
     }

@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from vae_lessons.checks.given_09 import Decoder, Encoder, FitProbe
+from vae_lessons.checks.given import Linear
+from vae_lessons.checks.given_09 import Decoder, FitProbe
 from vae_lessons.checks.task import Mistake, Task, normal
 
 __all__ = ["TASKS"]
@@ -789,7 +790,7 @@ def draw_effect(rng):
         "x": torch.tensor(np.round(x[order], 2), dtype=torch.float32),
         "has": torch.tensor(has[order]),
         "train": torch.tensor(train[order]),
-        "encode": Encoder(normal(rng, pixels, latents), normal(rng, latents)),
+        "encode": Linear(normal(rng, pixels, latents), normal(rng, latents)),
         "decode": Decoder(normal(rng, latents, pixels), normal(rng, pixels, scale=0.5)),
         "fit_probe": FitProbe(ridge=0.5),
     }
