@@ -111,8 +111,8 @@ def test_an_error_shows_the_students_lines_and_no_others():
 def test_the_smallest_failing_case_is_shown_with_both_numbers():
     verdict = say(lambda a, b: a * b if len(a) < 3 else a * b + 1)
     case = min((case for case in TASK.inputs(0) if len(case["a"]) >= 3), key=lambda case: len(case["a"]))
-    assert np.array2string(case["a"].numpy(), precision=5, separator=", ") in verdict.message
-    yours, expected = (line.split("[")[1] for line in verdict.message.splitlines()[-2:])
+    assert np.array2string(case["a"].numpy(), precision=5, separator=", ") in verdict.case
+    yours, expected = (line.split("[")[1] for line in verdict.case.splitlines()[-2:])
     difference = float(yours.split(",")[0]) - float(expected.split(",")[0])
     assert difference == pytest.approx(1, abs=1e-4)
 

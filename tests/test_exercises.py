@@ -12,7 +12,7 @@ from answers import NUMBER, ROOT, SOLUTIONS, SOURCES, STUBS, notebook
 from vae_lessons.build import is_current, read_exercise, release
 from vae_lessons.checks import EXERCISES, TASKS
 from vae_lessons.checks.observe import observe_cases
-from vae_lessons.checks.task import decide, judge
+from vae_lessons.checks.task import Key, decide, judge
 
 NAMES = [
     pytest.param(name, id=f"{number}-{name}") for number, tasks in EXERCISES.items() for name in [t.name for t in tasks]
@@ -82,7 +82,7 @@ def test_a_right_answer_may_get_float64(name):
         }
         for case in TASKS[name].inputs(0)
     ]
-    assert decide(TASKS[name], cases, observe_cases(TASKS[name].observe, solution, cases)).passed
+    assert decide(Key(TASKS[name], cases), observe_cases(TASKS[name].observe, solution, cases)).passed
 
 
 @pytest.mark.parametrize("name", NAMES)

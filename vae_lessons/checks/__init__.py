@@ -9,11 +9,14 @@ from IPython.display import display
 from vae_lessons.checks.task import Task, Verdict, judge
 from vae_lessons.progress import progress, remember
 
-__all__ = ["EXERCISES", "TASKS", "CheckFailed", "check", "progress"]
+__all__ = ["EXERCISES", "LIBRARY", "TASKS", "CheckFailed", "check", "progress"]
 
 NUMBERS = [f"{number:02}" for number in range(1, 11)]
 EXERCISES: dict[str, tuple[Task, ...]] = {n: import_module(f"vae_lessons.checks.lesson_{n}").TASKS for n in NUMBERS}
 TASKS: dict[str, Task] = {task.name: task for tasks in EXERCISES.values() for task in tasks}
+LIBRARY: dict[str, tuple[str, ...]] = {  # by exercise: what is switched off, because it is asked for
+    number: tuple(sorted({name for task in tasks for name in task.library})) for number, tasks in EXERCISES.items()
+}
 
 
 class CheckFailed(AssertionError):
@@ -41,7 +44,8 @@ def check(name: str, function: Callable) -> None:
     if name not in TASKS:
         close = get_close_matches(str(name), TASKS, n=1)
         raise ValueError(f"name: there is no task {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
-    verdict = judge(TASKS[name], function)
+    number = next(number for number, tasks in EXERCISES.items() if TASKS[name] in tasks)
+    verdict = judge(TASKS[name], function, library=LIBRARY[number])
     remember(name, verdict.passed)
     display(verdict)
     if not verdict.passed:

@@ -61,6 +61,7 @@ BERNOULLI = Task(
     points=2,
     draw=draw_bernoulli,
     reference=bernoulli,
+    library=("vae_lessons.distributions.log_bernoulli",),
     mistakes=(
         Mistake(
             "mean over the pixels",
@@ -415,6 +416,7 @@ NUDGE = Task(
     points=2,
     draw=draw_nudge,
     reference=nudged,
+    library=("vae_lessons.latents.nudge",),
     mistakes=(
         Mistake(
             "nudges of different lengths",

@@ -62,6 +62,7 @@ SAMPLE = Task(
     draw=draw_sample,
     reference=sample,
     observe=Gradients(("mu", "log_var")),
+    library=("vae_lessons.distributions.sample_normal",),
     mistakes=(
         Mistake(
             "variance taken for standard deviation",
@@ -181,6 +182,7 @@ SAMPLE_FULL = Task(
     points=2,
     draw=draw_full,
     reference=sample_full,
+    library=("vae_lessons.distributions.sample_normal_full",),
     mistakes=(
         Mistake(
             "L for its transpose",
@@ -309,6 +311,7 @@ REPAIR = Task(
     observe=Draws(),
     agree=SameShape(),
     cases=2,
+    library=("vae_lessons.distributions.sample_normal",),
     mistakes=(
         Mistake("noise still uniform", partial(drawn, noise="-1 to 1"), UNIFORM),
         Mistake("noise still uniform", partial(drawn, noise="0 to 1"), UNIFORM),

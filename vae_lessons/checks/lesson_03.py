@@ -33,6 +33,7 @@ SAMPLE = Task(
     draw=draw_sample,
     reference=sample,
     observe=Gradients(("mu", "log_var")),
+    library=("vae_lessons.distributions.sample_normal",),
     mistakes=(
         Mistake(
             "σ² taken for σ",
@@ -388,6 +389,7 @@ REPAIRED = Task(
     observe=Draws(repeats=250, gradients=("mu", "log_var")),
     agree=SameMoments(),
     cases=1,
+    library=("vae_lessons.distributions.sample_normal",),
     mistakes=(
         Mistake("still no gradient", half_repaired("sigma", "own", True), NO_GRADIENT),
         Mistake("still no gradient", half_repaired("variance", "own", True), NO_GRADIENT),

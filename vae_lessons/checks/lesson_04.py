@@ -111,6 +111,11 @@ STANDARD_NORMAL = Task(
     points=2,
     draw=draw_encoder,
     reference=standard_normal,
+    library=(
+        "vae_lessons.distributions.kl_to_standard_normal",
+        "vae_lessons.distributions.kl_normal",
+        "vae_lessons.distributions.kl_normal_full",
+    ),
     mistakes=(
         Mistake(
             "forgot the ½",
@@ -200,6 +205,10 @@ NORMALS = Task(
     points=2,
     draw=draw_normals,
     reference=normals,
+    library=(
+        "vae_lessons.distributions.kl_normal",
+        "vae_lessons.distributions.kl_normal_full",
+    ),
     mistakes=(
         Mistake(
             "KL of the wrong direction",

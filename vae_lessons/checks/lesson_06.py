@@ -57,6 +57,7 @@ GAUSSIAN = Task(
     points=2,
     draw=draw_gaussian,
     reference=gaussian,
+    library=("vae_lessons.distributions.log_normal",),
     mistakes=(
         Mistake("constants forgotten", lambda x, m, s: sse(x, m) / (2 * s**2), CONSTANT),
         Mistake("constants forgotten", lambda x, m, s: (nll(x, m, s) - LOG_2PI / 2).sum(-1), CONSTANT),

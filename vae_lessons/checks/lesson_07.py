@@ -408,6 +408,7 @@ UNITS = Task(
     draw=draw_units,
     reference=units,
     cases=8,
+    library=("vae_lessons.evaluation.active_units",),
     mistakes=(
         Mistake(
             "standard deviation for variance",

@@ -66,6 +66,7 @@ TRAVERSE = Task(
     points=2,
     draw=draw_traverse,
     reference=traverse,
+    library=("vae_lessons.latents.traverse",),
     mistakes=(
         Mistake("moved from where the picture is", walked(lambda z, j, mu, t: z[j] + t * mu[:, j].std()), MOVED),
         Mistake("moved from where the picture is", walked(lambda z, j, mu, t: z[j] + t), MOVED),

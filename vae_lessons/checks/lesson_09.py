@@ -52,6 +52,7 @@ VECTOR = Task(
     points=2,
     draw=draw_vector,
     reference=vector,
+    library=("vae_lessons.latents.attribute_vector",),
     mistakes=(
         Mistake(
             "direction reversed",
@@ -403,6 +404,7 @@ MATCHED = Task(
     points=2,
     draw=draw_matched,
     reference=matched,
+    library=("vae_lessons.latents.matched_attribute_vector",),
     mistakes=(
         Mistake(
             "not matched",

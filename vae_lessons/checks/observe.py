@@ -6,14 +6,27 @@ import linecache
 import os
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["Draws", "Failure", "Gradients", "Seed", "observe_cases", "values"]
+__all__ = [
+    "Draws",
+    "Failure",
+    "Gradients",
+    "LibraryCalled",
+    "Observation",
+    "Seed",
+    "observe_cases",
+    "own_lines",
+    "switched_off",
+    "values",
+]
 
 Observation = dict[str, np.ndarray]
 Observer = Callable[[Callable, Mapping[str, Any]], Observation]
@@ -26,7 +39,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is nothing to compare: `kind` is "not written", "raised", "signature" or "type"."""
+    """Why there is nothing to compare: `kind` is "not written", "raised", "signature", "type" or "library"."""
 
     kind: str
     message: str
@@ -37,6 +50,38 @@ class Seed:
     """An input that becomes a new `torch.Generator` with this seed at every call."""
 
     number: int
+
+
+class LibraryCalled(Exception):
+    """An answer called what it should write itself."""
+
+
+@contextmanager
+def switched_off(functions: Iterable[str]) -> Iterator[None]:
+    """For a while, functions of this library raise `LibraryCalled`, however they are reached.
+
+    Args:
+        functions: their full names, such as "vae_lessons.distributions.kl_normal".
+    """
+    kept = {}
+    for name in functions:
+        module, _, attribute = name.rpartition(".")
+        function = inspect.unwrap(getattr(import_module(module), attribute))
+        kept[function] = function.__code__
+        function.__code__ = _refuse.__code__.replace(co_name=attribute)
+    try:
+        yield
+    finally:
+        for function, code in kept.items():
+            function.__code__ = code
+
+
+def _refuse(*_, **__):  # its code runs as that of another module's function, so it has to import what it names
+    import sys
+
+    from vae_lessons.checks.observe import LibraryCalled
+
+    raise LibraryCalled(sys._getframe().f_code.co_name)
 
 
 class _Unfit(Exception):
@@ -57,13 +102,14 @@ def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, A
         return [observe(function, case) for case in cases]
     except _Unfit as unfit:
         return unfit.failure
+    except LibraryCalled as called:
+        text = f"You call the library's own {called}. This exercise asks you to write it: it is switched off here."
+        return Failure("library", text)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        if isinstance(error, NotImplementedError) and not last.filename.startswith(
-            LIBRARIES
-        ):  # libraries raise it, too
+        if isinstance(error, NotImplementedError) and not last.filename.startswith(LIBRARIES):  # they raise it, too
             return Failure("not written", "The function still raises NotImplementedError.")
-        return Failure("raised", _own_lines(error))
+        return Failure("raised", own_lines(error))
 
 
 def values(function: Callable, inputs: Mapping[str, Any]) -> Observation:
@@ -117,23 +163,34 @@ class Draws:
     def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
         with torch.random.fork_rng(devices=[]):  # the student's own random state stays as it is
             torch.manual_seed(0)
-            first = self._calls(function, inputs)
+            first = self._calls(values, function, inputs)
             again = values(function, inputs)
-        seen = first[0] if self.repeats == 1 else {name: np.stack([one[name] for one in first]) for name in first[0]}
-        same = all(np.array_equal(again[name], first[0][name]) for name in again)
-        seen["same draws again from the same generator"] = np.array(same)
+        seen = first[0] if self.repeats == 1 else _stacked(first)
+        seen |= {f"again {name}": array for name, array in again.items()}
         if self.gradients:
-            gradients = Gradients(self.gradients)(function, inputs)
+            gradients = _stacked(self._calls(Gradients(self.gradients), function, inputs))
             for name in self.gradients:
-                seen[f"gradient that reaches {name}"] = np.array(gradients[f"gradient of the result for {name}"].any())
+                seen[f"gradient that reaches {name}"] = gradients[f"gradient of the result for {name}"]
         return seen
 
-    def _calls(self, function, inputs):
+    def conclude(self, seen: Observation) -> Observation:
+        """The same with the two calls of one seed compared: the judge's part, for the student's process may lie."""
+        kept = {name: array for name, array in seen.items() if not name.startswith("again ")}
+        first = {name: kept[name] if self.repeats == 1 else kept[name][0] for name in kept if "gradient" not in name}
+        same = [np.array_equal(seen[f"again {name}"], array) for name, array in first.items()]
+        kept["same draws again from the same generator"] = np.array(all(same))
+        return kept
+
+    def _calls(self, observe, function, inputs):
         seeds = [name for name, value in inputs.items() if isinstance(value, Seed)]
         return [
-            values(function, {**inputs, **{name: Seed(inputs[name].number + repeat) for name in seeds}})
+            observe(function, {**inputs, **{name: Seed(inputs[name].number + repeat) for name in seeds}})
             for repeat in range(self.repeats)
         ]
+
+
+def _stacked(observations):
+    return {name: np.stack([one[name] for one in observations]) for name in observations[0]}
 
 
 def _call(function, given):
@@ -199,7 +256,7 @@ def _describe(value):
     return f"{kind.__name__}" if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _own_lines(error):
+def own_lines(error):
     """The error, and the lines of the student's own code on the way to it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
     lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]

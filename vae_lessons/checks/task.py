@@ -1,16 +1,17 @@
 """A task is data: how its inputs are drawn, what the right answer is, and which mistakes people make."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from vae_lessons.checks.observe import Failure, Observation, Observer, observe_cases, values
+from vae_lessons.checks.observe import Failure, Observation, Observer, observe_cases, switched_off, values
 
-__all__ = ["Close", "Mistake", "SameMoments", "Task", "Verdict", "judge", "normal", "uniform"]
+__all__ = ["Close", "Key", "Mistake", "SameMoments", "Task", "Verdict", "decide", "judge", "normal", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class SameMoments:
     errors: float = 6.0
 
     def __call__(self, found: np.ndarray, right: np.ndarray) -> bool:
-        if found.dtype.kind == "b":
+        if right.dtype.kind == "b" or found.dtype.kind not in "biuf":
             return np.array_equal(found, right)
         if not np.isfinite(found).all():
             return False
@@ -86,6 +87,8 @@ class Task:
         observe: what to look at.
         agree: when two arrays count as the same.
         cases: how many cases are drawn.
+        library: this library's functions that are what is asked for, by their full names: switched off when an
+            answer is looked at.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Task:
     observe: Observer = values
     agree: Callable[[np.ndarray, np.ndarray], bool] = Close()
     cases: int = 6
+    library: tuple[str, ...] = ()
 
     def inputs(self, seed: int) -> list[dict[str, Any]]:
         """The cases that this seed draws, the smallest first."""
@@ -110,11 +114,12 @@ class Verdict:
 
     Args:
         task: its name.
-        kind: "passed", "not written", "raised", "signature", "type", "shape", "dtype", "not finite", "mistake" or
-            "different".
+        kind: "passed", "not written", "raised", "signature", "type", "library", "shape", "dtype", "not finite",
+            "mistake" or "different".
         title: one line.
         message: what the student reads, as plain text.
         mistake: the known mistake's name, or None.
+        case: the failing case with its numbers, as plain text; not for a student's eyes where inputs are secret.
     """
 
     task: str
@@ -122,6 +127,7 @@ class Verdict:
     title: str
     message: str = ""
     mistake: str | None = None
+    case: str = ""
 
     @property
     def passed(self) -> bool:
@@ -129,45 +135,102 @@ class Verdict:
         return self.kind == "passed"
 
     def __str__(self) -> str:
-        return f"{self.task}: {self.title}" + (f"\n{self.message}" if self.message else "")
+        return "\n".join([f"{self.task}: {self.title}", *self._rest()])
+
+    def _rest(self):
+        return [text for text in (self.message, self.case) if text]
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         sign, colour = ("✓", "#1a7f37") if self.passed else ("✗", "#b35900")
-        rest = f'<div style="white-space: pre-wrap; margin-top: .3em">{_marked(self.message)}</div>'
+        text = "\n".join(self._rest())
+        rest = f'<div style="white-space: pre-wrap; margin-top: .3em">{_marked(text)}</div>'
         box = f"border-left: 4px solid {colour}; padding: .3em .8em; margin: .2em 0"
         head = f"<b>{sign} {html.escape(self.task)}: {_marked(self.title)}</b>"
         return {
             "text/plain": f"{sign} {self}",
-            "text/html": f'<div role="status" style="{box}">{head}{rest if self.message else ""}</div>',
+            "text/html": f'<div role="status" style="{box}">{head}{rest if text else ""}</div>',
         }
 
 
-def judge(task: Task, function: Callable, seed: int = 0) -> Verdict:
-    """Call the function on drawn inputs and say what was found."""
-    cases = task.inputs(seed)
-    return decide(task, cases, observe_cases(task.observe, function, cases))
+@dataclass
+class Key:
+    """What answers to a task are compared with, on some cases: the right answer, and the known mistakes.
+
+    Each is worked out when it is first needed, so that a whole class can be judged with one key.
+
+    Args:
+        task: which one.
+        cases: the inputs.
+    """
+
+    task: Task
+    cases: list[dict[str, Any]]
+
+    def __post_init__(self):
+        self._mistaken = {}
+
+    @cached_property
+    def right(self) -> list[Observation]:
+        """What the reference gives, case by case."""
+        observe = self.task.observe
+        return [
+            conclude(observe, observe(self.task.reference, {name: _double(value) for name, value in case.items()}))
+            for case in self.cases
+        ]
+
+    def mistaken(self, mistake: Mistake) -> list[Observation] | None:
+        """What a known mistake gives, case by case; None where it gives nothing to compare."""
+        if mistake not in self._mistaken:
+            seen = observe_cases(self.task.observe, mistake.answer, self.cases)
+            self._mistaken[mistake] = None if isinstance(seen, Failure) else self.arranged(seen)
+        return self._mistaken[mistake]
+
+    def arranged(self, seen: list[Observation]) -> list[Observation]:
+        """What was seen, concluded and in the form that the right answer has."""
+        concluded = [conclude(self.task.observe, one) for one in seen]
+        return [_arranged(found, expected) for found, expected in zip(concluded, self.right, strict=True)]
 
 
-def decide(task: Task, cases: list[dict[str, Any]], seen: list[Observation] | Failure) -> Verdict:
+def conclude(observe: Observer, seen: Observation) -> Observation:
+    """The judge's part of an observation, where there is one."""
+    return observe.conclude(seen) if hasattr(observe, "conclude") else seen
+
+
+def judge(task: Task, function: Callable, seed: int = 0, library: Iterable[str] = ()) -> Verdict:
+    """Call the function on drawn inputs and say what was found.
+
+    Args:
+        task: which one.
+        function: the student's.
+        seed: of the inputs.
+        library: functions of this library that are switched off meanwhile, besides the task's own.
+    """
+    key = Key(task, task.inputs(seed))
+    with switched_off({*task.library, *library}):
+        seen = observe_cases(task.observe, function, key.cases)
+    return decide(key, seen)
+
+
+def decide(key: Key, seen: list[Observation] | Failure) -> Verdict:
     """The verdict on what was seen; the function that was looked at is not needed any more."""
+    task, cases = key.task, key.cases
     if isinstance(seen, Failure):
         titles = {
             "not written": "not written yet",
             "raised": "your function stopped with an error",
             "signature": "the arguments do not fit",
             "type": "the result is of the wrong type",
+            "library": "the library's own function called",
         }
-        return Verdict(task.name, seen.kind, titles[seen.kind], seen.message)
-    right = [task.observe(task.reference, {name: _double(value) for name, value in case.items()}) for case in cases]
-    seen = [_arranged(found, expected) for found, expected in zip(seen, right, strict=True)]
+        return Verdict(task.name, seen.kind, titles.get(seen.kind, seen.kind), seen.message)
+    right, seen = key.right, key.arranged(seen)
     labels, partly = _labels(task, seen, right), None
     if not labels:
         return Verdict(task.name, "passed", "passed")
     for mistake in task.mistakes:
-        same = observe_cases(task.observe, mistake.answer, cases)
-        if isinstance(same, Failure):
+        same = key.mistaken(mistake)
+        if same is None:
             continue
-        same = [_arranged(found, expected) for found, expected in zip(same, right, strict=True)]
         others = _labels(task, seen, same)
         if not others:
             return Verdict(task.name, "mistake", mistake.name, mistake.hint, mistake.name)
@@ -220,21 +283,21 @@ def _difference(task, case, found, right):
     for label, expected in right.items():
         got = found[label]
         if got.shape != expected.shape:
-            text = f"Expected shape {expected.shape}, got {got.shape}, for\n{given}"
-            return Verdict(task.name, "shape", f"the {label} has the wrong shape", text)
+            text = f"Expected shape {expected.shape}, got {got.shape}."
+            return Verdict(task.name, "shape", f"the {label} has the wrong shape", text, case=f"For\n{given}")
         if expected.dtype.kind in "biuf" and got.dtype.kind not in "biuf":
-            text = f"Expected numbers, got {got.dtype.name}: {_short(got)}"
-            return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text)
+            text = f"Expected numbers, got {got.dtype.name}."
+            return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text, case=_short(got))
         if got.dtype.kind == "f" and np.isfinite(expected).all() and not np.isfinite(got).all():
             text = f"It holds {_short(got)}, for\n{given}"
-            return Verdict(task.name, "not finite", f"the {label} is not finite", text)
+            return Verdict(task.name, "not finite", f"the {label} is not finite", case=text)
     label = next(label for label in right if not task.agree(found[label], right[label]))
     got, expected = found[label], right[label]
     if expected.dtype.kind == "f" and got.dtype.kind in "iu":
-        text = f"Expected floating-point numbers, got {got.dtype.name}: {_short(got)}"
-        return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text)
+        text = f"Expected floating-point numbers, got {got.dtype.name}."
+        return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text, case=_short(got))
     text = f"For\n{given}\nyours:    {_summary(task, got)}\nexpected: {_summary(task, expected)}"
-    return Verdict(task.name, "different", f"the {label} is not right yet", text)
+    return Verdict(task.name, "different", f"the {label} is not right yet", case=text)
 
 
 def _summary(task, array):

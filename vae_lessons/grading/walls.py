@@ -1,0 +1,390 @@
+"""The walls around what students wrote, seen from outside: a lane is a warm process behind them.
+
+bubblewrap (`bwrap`), where it is installed and works, gives a lane a file system of its own (read-only, without the
+course, the submissions and the results), no network, and its own process numbers. Limits on time, memory, files and
+processes hold with and without it.
+"""
+
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+__all__ = ["Lane", "LaneError", "Limits", "Walls"]
+
+LENGTH = struct.Struct("!Q")
+LIBRARY = Path(__file__).parents[1]
+INSIDE = ("data", "distributions", "evaluation", "faces", "latents", "models", "plotting", "training", "widgets")
+FIRST_UID = 61000
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/localtime",
+)
+NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
+GRACE = 5.0  # seconds until a lane that does not answer is ended
+NOTHING = b"\0" * LENGTH.size
+
+
+class LaneError(Exception):
+    """No lane could be started; the message says why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take.
+
+    Args:
+        seconds: for one cell or one task.
+        total_seconds: for all of them together.
+        bytes: of memory.
+        processes: processes and threads at one time.
+        file_bytes: of one file, and of all files together where bubblewrap stands.
+        answer_bytes: of the results of one task.
+    """
+
+    seconds: float = 10.0
+    total_seconds: float = 60.0
+    bytes: int = 1 << 30
+    processes: int = 64
+    file_bytes: int = 32 << 20
+    answer_bytes: int = 8 << 20
+
+
+@dataclass(frozen=True)
+class Walls:
+    """Which walls stand on this machine.
+
+    Args:
+        bwrap: where bubblewrap is, or None.
+        root: whether this process is root, so that students' code can run as another user.
+    """
+
+    bwrap: str | None
+    root: bool
+
+    @classmethod
+    def here(cls) -> "Walls":
+        """Try what works on this machine."""
+        if not hasattr(os, "fork"):
+            raise LaneError("marking forks processes, which Windows cannot: run it under Linux, macOS or WSL")
+        bwrap = shutil.which("bwrap")
+        if bwrap:
+            bind = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--unshare-pid", "--unshare-net"]
+            try:
+                tried = subprocess.run([bwrap, *bind, "true"], capture_output=True, timeout=20)
+                bwrap = None if tried.returncode else bwrap
+            except (OSError, subprocess.TimeoutExpired):
+                bwrap = None
+        return cls(bwrap, hasattr(os, "geteuid") and os.geteuid() == 0)
+
+    def report(self) -> dict[str, str]:
+        """Each wall, and what it is made of."""
+        bubble = "bubblewrap" if self.bwrap else "none"
+        return {
+            "files": f"{bubble}: read-only system, no course, submissions or results" if self.bwrap else "none",
+            "network": bubble,
+            "processes": f"{bubble}: own process numbers" if self.bwrap else "ended by their parent",
+            "user": "another user than root" if self.root else "the same user",
+            "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.root else ""),
+        }
+
+    def command(self, lane: int, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
+        """How to start Python behind the walls."""
+        if not self.bwrap:
+            return [sys.executable]
+        shown = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
+        command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking"]
+        command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        if self.root:
+            command += ["--cap-drop", "ALL", *[word for cap in NEEDED_BY_ROOT for word in ("--cap-add", cap)]]
+        else:
+            command += ["--unshare-user", "--disable-userns"]
+        for path in dict.fromkeys(shown):
+            for parent in reversed(path.parents[:-1]):  # bubblewrap would make them for root alone
+                command += ["--perms", "0755", "--dir", str(parent)]
+            command += ["--ro-bind", str(path), str(path)]
+        for path in hidden:  # where it lies within what is shown
+            if path.is_dir() and any(path.resolve().is_relative_to(one.resolve()) for one in shown):
+                command += ["--perms", "0700", "--tmpfs", str(path.resolve()), "--remount-ro", str(path.resolve())]
+        command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", folder, "--remount-ro", "/"]
+        return [*command, "--chdir", "/", "--", sys.executable]
+
+
+class Lane:
+    """A warm process, behind walls, that looks at one submission at a time.
+
+    Args:
+        number: tells lanes of this process apart.
+        walls: which stand.
+        hidden: folders that a student's code must not see.
+    """
+
+    def __init__(self, number: int, walls: Walls, hidden: Sequence[Path] = ()):
+        self.number, self.walls, self.hidden = number, walls, tuple(hidden)
+        self.process, self.control, self.home = None, None, None
+
+    def start(self) -> None:
+        """Start the warm process and wait until it has imported everything."""
+        self.close()
+        self.home = tempfile.TemporaryDirectory(prefix="vae-lessons-", ignore_cleanup_errors=True)
+        home = Path(self.home.name)
+        home.chmod(0o755)
+        library, folder = home / "library", "/tmp" if self.walls.bwrap else str(home / "files")
+        copy_library(library)
+        if not self.walls.bwrap:
+            os.mkdir(folder)
+            os.chmod(folder, 0o777)
+        self.control, theirs = socket.socketpair()
+        settings = {
+            "control": theirs.fileno(),
+            "folder": folder,
+            "namespace": bool(self.walls.bwrap),
+            "uid": FIRST_UID + self.number if self.walls.root else None,
+        }
+        self.log = open(home / "log", "w+b")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [
+                *self.walls.command(self.number, library, folder, self.hidden),
+                "-m",
+                "vae_lessons.grading.inside",
+                json.dumps(settings),
+            ],
+            pass_fds=[theirs.fileno()],
+            env=environment("/library" if self.walls.bwrap else str(library), folder),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+        theirs.close()
+        if not (self._read(120.0) or {}).get("ready"):
+            self.log.seek(0)
+            said = self.log.read().decode("utf-8", "replace").strip().splitlines()
+            self.close()
+            raise LaneError(f"the marking process did not start: {said[-1] if said else 'it said nothing'}")
+        shutil.rmtree(library)  # all is in memory; a student's code finds no file to read it from again
+
+    def run(self, request: dict, limits: Limits) -> Iterator[dict]:
+        """Let a child run the steps of one submission, and yield what it says of them.
+
+        Args:
+            request: `steps`, `seed` and `library`, as `inside.child` takes them.
+            limits: what it may take.
+
+        Yields:
+            What the child says; last `{"lost": why}` where it did not get to the end, and `{"used": ...}`.
+        """
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        payload = pickle.dumps(request | {"limits": asdict(limits)})
+        ours, theirs = os.pipe()
+        lost, ended, finished, buffer = None, None, False, bytearray()
+        try:
+            try:
+                socket.send_fds(self.control, [LENGTH.pack(len(payload))], [theirs])
+                self.control.sendall(payload)
+            except OSError:
+                lost = "the marking process was gone"
+            finally:
+                os.close(theirs)
+            last = time.monotonic() + limits.total_seconds
+            until, next_look, total = min(last, time.monotonic() + limits.seconds), time.monotonic() + 0.25, 0
+            while lost is None and ended is None:
+                for ready in select.select([ours, self.control], [], [], 0.1)[0]:
+                    if ready is ours:
+                        part = os.read(ours, 1 << 20)
+                        buffer += part
+                        total += len(part)
+                        if not part:
+                            ended = self._read(GRACE) or {}
+                    elif ended is None:
+                        ended = self._read(GRACE) or {}
+                        while part := os.read(ours, 1 << 20) if select.select([ours], [], [], 0)[0] else b"":
+                            buffer += part
+                            total += len(part)
+                            if total > 32 * limits.answer_bytes:
+                                break
+                if total > 32 * limits.answer_bytes:
+                    lost = "too much was sent"
+                for message in messages(buffer, 2 * limits.answer_bytes):
+                    if message is None:
+                        lost = "nonsense was sent"
+                        break
+                    finished = finished or message.get("end") is True
+                    if "begin" in message:
+                        until = min(last, time.monotonic() + limits.seconds)
+                    yield message
+                now = time.monotonic()
+                if finished and until > now + 1:
+                    until = now + 1  # there is nothing left to do but to end
+                if ended is None and lost is None and now > until:
+                    lost = "all time used" if until == last else "timeout"
+                if ended is None and lost is None and now > next_look:
+                    next_look = now + 0.25
+                    if self._memory() > limits.bytes:
+                        lost = "memory"
+            if ended is None:
+                ended = self._stop()
+            if lost is None and not finished:
+                lost = crash(ended.get("ended"))
+            if lost is not None and not finished:
+                yield {"lost": lost}
+            yield {"used": {name: ended[name] for name in ("seconds", "bytes") if name in ended}}
+        finally:
+            os.close(ours)
+            if ended is None:  # left half-way
+                self._stop()
+
+    def _stop(self):
+        """End the child; end the lane if it does not answer. What the warm process said of it."""
+        try:
+            self.control.sendall(b"x")
+        except OSError:
+            pass
+        ended = self._read(GRACE)
+        if ended is None:
+            self.close()
+        return ended or {}
+
+    def _read(self, seconds):
+        """One message of the warm process, or None; where there is none the lane is of no more use."""
+        until, buffer = time.monotonic() + seconds, bytearray()
+        while time.monotonic() < until:
+            if not select.select([self.control], [], [], 0.05)[0]:
+                if self.process.poll() is not None:
+                    break
+                continue
+            part = self.control.recv(1 if len(buffer) < LENGTH.size else LENGTH.unpack(buffer[: LENGTH.size])[0])
+            if not part:
+                break
+            buffer += part
+            for message in messages(buffer, 1 << 16):
+                return message
+        self.close()
+        return None
+
+    def _memory(self):
+        """Bytes that the child and all its children have for themselves."""
+        total = 0
+        try:
+            family = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.Error:
+            return 0
+        warm = min((process.pid for process in family), default=None) if self.walls.bwrap else None
+        for process in family:
+            if process.pid == warm or (warm and process.ppid() == self.process.pid):
+                continue
+            try:
+                total += process.memory_full_info().uss
+            except psutil.AccessDenied:
+                total += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return total
+
+    def close(self) -> None:
+        """End the warm process and everything in it."""
+        if self.process is not None:
+            for process in (*self._family(), self.process):
+                try:
+                    process.send_signal(signal.SIGKILL)
+                except (psutil.Error, OSError):
+                    continue
+            self.process.wait()
+            self.control.close()
+            self.log.close()
+            self.home.cleanup()
+        self.process = None
+
+    def _family(self):
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.Error:
+            return []
+
+
+def messages(buffer: bytearray, most: int) -> Iterator[dict | None]:
+    """The whole messages at the buffer's beginning, taken out of it; None for one that is none."""
+    while len(buffer) >= LENGTH.size:
+        length = LENGTH.unpack(buffer[: LENGTH.size])[0]
+        if length > most:
+            yield None
+            return
+        if len(buffer) < LENGTH.size + length:
+            return
+        text = bytes(buffer[LENGTH.size : LENGTH.size + length])
+        del buffer[: LENGTH.size + length]
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            message = None
+        yield message if isinstance(message, dict) else None
+
+
+def crash(status: int | None) -> str:
+    """Why a child ended before its last step."""
+    if status is None:
+        return "crashed: it ended the marking process"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        return "timeout" if name == "SIGXCPU" else f"crashed: {name}"
+    return f"crashed: it ended itself (exit code {status})"
+
+
+def copy_library(to: Path) -> None:
+    """Copy what a student's code may import into a folder: nothing that knows a right answer."""
+    package = to / "vae_lessons"
+    (package / "checks").mkdir(parents=True)
+    (package / "grading").mkdir()
+    for name in ("__init__.py", "style.mplstyle", *(f"{module}.py" for module in INSIDE)):
+        shutil.copyfile(LIBRARY / name, package / name)
+    shutil.copyfile(LIBRARY / "grading" / "stand_in.py", package / "checks" / "__init__.py")
+    for path in (LIBRARY / "checks" / "observe.py", *(LIBRARY / "checks").glob("given*.py")):
+        shutil.copyfile(path, package / "checks" / path.name)
+    (package / "grading" / "__init__.py").touch()
+    shutil.copyfile(LIBRARY / "grading" / "inside.py", package / "grading" / "inside.py")
+
+
+def environment(library: str, home: str) -> dict[str, str]:
+    """The variables behind the walls: none of the instructor's, but for how numbers are computed here."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("OPENBLAS_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_")) or name in ("LD_LIBRARY_PATH", "LANG")
+    }
+    return kept | {
+        "HOME": home,
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": library,
+        "TMPDIR": home,
+        "USER": "student",
+    }
