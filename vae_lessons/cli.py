@@ -1,5 +1,6 @@
 """The command `vae-lessons`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -73,6 +74,50 @@ def build(
                 building.write(notebook, path)
         except building.BuildError as error:
             raise typer.Exit(_fail(str(error))) from error
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="The folder that came back: SUBMISSIONS/STUDENT/EXERCISE.ipynb.")],
+    out: Annotated[Path, typer.Option(help="The folder for grades, feedback and the report; run again, it goes on.")],
+    root: Root = Path(),
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the inputs; if none, a secret one, kept in OUT.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions run at one time.")] = os.cpu_count() or 1,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for one cell or one task.")] = 10,
+    total_seconds: Annotated[float, typer.Option(min=0.1, help="Time for one submission.")] = 60,
+    memory: Annotated[int, typer.Option(min=64, help="Memory for one submission, in MiB.")] = 1024,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler that spreads the work.")] = None,
+    gradebook: Annotated[Path | None, typer.Option(help="nbgrader's gradebook.db, to be written into as well.")] = None,
+) -> None:
+    """Mark a class. Writes grades.csv, totals.csv, feedback/, report.json and results.sqlite into OUT.
+
+    Exit code 0: all was marked; 3: all was marked, and something needs your eye (it is listed); 1: nothing could be
+    done; 130: interrupted, and the same command goes on.
+    """
+    from vae_lessons import grading
+
+    limits = grading.Limits(seconds=seconds, total_seconds=max(seconds, total_seconds), bytes=memory << 20)
+    try:
+        summary = grading.grade(
+            submissions, out, root=root, seed=seed, jobs=jobs, limits=limits, dask=dask, gradebook=gradebook
+        )
+    except grading.GradingError as error:
+        raise typer.Exit(_fail(str(error))) from error
+    except KeyboardInterrupt:
+        typer.echo("vae-lessons: interrupted; what was marked is kept, and the same command goes on", err=True)
+        raise typer.Exit(130) from None
+    if summary.walls["files"] == "none":
+        typer.echo(
+            "vae-lessons: bubblewrap (bwrap) is not installed or does not work here: files and network of this machine "
+            "were open to what students wrote (docs/instructors.md)",
+            err=True,
+        )
+    for trouble in summary.troubles:
+        typer.echo(f"vae-lessons: {trouble}", err=True)
+    unchanged = f", {summary.unchanged} were marked before" if summary.unchanged else ""
+    typer.echo(f"{summary.marked} submissions marked in {summary.seconds:.0f} s{unchanged}. Results: {out}")
+    if summary.troubles:
+        raise typer.Exit(3)
 
 
 def _sources(root, names):

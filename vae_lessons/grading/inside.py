@@ -20,11 +20,13 @@ import stat
 import struct
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import psutil
 
 LENGTH = struct.Struct("!Q")
+WARM = ("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.decomposition", "sklearn.linear_model")
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 
 
@@ -62,20 +64,14 @@ def main() -> None:
 def warm(folder: str) -> None:
     """Import what answers may need, and make the shell, so that every child finds it ready."""
     os.environ["MPLCONFIGDIR"] = os.path.join(folder, "matplotlib")
-    import matplotlib.pyplot
-    import scipy.special
-    import scipy.stats
-    import sklearn.decomposition
-    import sklearn.linear_model
     import torch
 
-    import vae_lessons.checks.observe
-    from vae_lessons import data, distributions, evaluation, faces, latents, models, plotting, training, widgets
-
     torch.set_num_threads(1)
-    checks = Path(vae_lessons.checks.__file__).parent
-    for module in checks.glob("given*.py"):
-        __import__(f"vae_lessons.checks.{module.stem}")
+    for module in WARM:
+        import_module(module)
+    package = Path(import_module("vae_lessons").__file__).parent
+    for path in (*package.glob("[a-z]*.py"), *(package / "checks").glob("[a-z]*.py")):
+        import_module(".".join(path.relative_to(package.parent).with_suffix("").parts))
     shell()
 
 

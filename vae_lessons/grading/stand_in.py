@@ -1,4 +1,4 @@
-"""Inside the walls this stands in for `vae_lessons.checks`: students' notebooks import from it, and it knows nothing."""
+"""What students' notebooks import inside the walls in place of `vae_lessons.checks`; it knows nothing."""
 
 
 def check(*_):

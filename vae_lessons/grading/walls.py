@@ -5,6 +5,7 @@ course, the submissions and the results), no network, and its own process number
 processes hold with and without it.
 """
 
+import contextlib
 import json
 import os
 import pickle
@@ -17,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
-__all__ = ["Lane", "LaneError", "Limits", "Walls"]
+__all__ = ["Lane", "LaneError", "Limits", "Outcome", "Walls"]
 
 LENGTH = struct.Struct("!Q")
 LIBRARY = Path(__file__).parents[1]
@@ -42,7 +43,6 @@ SYSTEM = (
 )
 NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
 GRACE = 5.0  # seconds until a lane that does not answer is ended
-NOTHING = b"\0" * LENGTH.size
 
 
 class LaneError(Exception):
@@ -123,12 +123,28 @@ class Walls:
             for parent in reversed(path.parents[:-1]):  # bubblewrap would make them for root alone
                 command += ["--perms", "0755", "--dir", str(parent)]
             command += ["--ro-bind", str(path), str(path)]
-        for path in hidden:  # where it lies within what is shown
-            if path.is_dir() and any(path.resolve().is_relative_to(one.resolve()) for one in shown):
-                command += ["--perms", "0700", "--tmpfs", str(path.resolve()), "--remount-ro", str(path.resolve())]
+        real = [path.resolve() for path in shown]
+        for path in {path.resolve() for path in hidden if path.is_dir()}:  # where it lies within what is shown
+            if any(path.is_relative_to(one) for one in real) and not any(one.is_relative_to(path) for one in real):
+                command += ["--perms", "0700", "--tmpfs", str(path), "--remount-ro", str(path)]
         command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
         command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", folder, "--remount-ro", "/"]
         return [*command, "--chdir", "/", "--", sys.executable]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended.
+
+    Args:
+        lost: why it did not get to its last step, or None.
+        seconds: how long it ran.
+        bytes: its most memory, that of the warm process included.
+    """
+
+    lost: str | None
+    seconds: float
+    bytes: int
 
 
 class Lane:
@@ -143,10 +159,13 @@ class Lane:
     def __init__(self, number: int, walls: Walls, hidden: Sequence[Path] = ()):
         self.number, self.walls, self.hidden = number, walls, tuple(hidden)
         self.process, self.control, self.home = None, None, None
+        self.retired = False
 
     def start(self) -> None:
         """Start the warm process and wait until it has imported everything."""
         self.close()
+        if self.retired:
+            raise LaneError("marking was stopped")
         self.home = tempfile.TemporaryDirectory(prefix="vae-lessons-", ignore_cleanup_errors=True)
         home = Path(self.home.name)
         home.chmod(0o755)
@@ -186,83 +205,66 @@ class Lane:
             raise LaneError(f"the marking process did not start: {said[-1] if said else 'it said nothing'}")
         shutil.rmtree(library)  # all is in memory; a student's code finds no file to read it from again
 
-    def run(self, request: dict, limits: Limits) -> Iterator[dict]:
-        """Let a child run the steps of one submission, and yield what it says of them.
+    def run(self, request: dict, limits: Limits, hear: Callable[[dict], None]) -> Outcome:
+        """Let a child run the steps of one submission.
 
         Args:
             request: `steps`, `seed` and `library`, as `inside.child` takes them.
             limits: what it may take.
-
-        Yields:
-            What the child says; last `{"lost": why}` where it did not get to the end, and `{"used": ...}`.
+            hear: called with each message of the child; what is in one is not to be trusted.
         """
         if self.process is None or self.process.poll() is not None:
             self.start()
         payload = pickle.dumps(request | {"limits": asdict(limits)})
         ours, theirs = os.pipe()
-        lost, ended, finished, buffer = None, None, False, bytearray()
         try:
             try:
                 socket.send_fds(self.control, [LENGTH.pack(len(payload))], [theirs])
                 self.control.sendall(payload)
-            except OSError:
-                lost = "the marking process was gone"
             finally:
                 os.close(theirs)
-            last = time.monotonic() + limits.total_seconds
-            until, next_look, total = min(last, time.monotonic() + limits.seconds), time.monotonic() + 0.25, 0
-            while lost is None and ended is None:
-                for ready in select.select([ours, self.control], [], [], 0.1)[0]:
-                    if ready is ours:
-                        part = os.read(ours, 1 << 20)
-                        buffer += part
-                        total += len(part)
-                        if not part:
-                            ended = self._read(GRACE) or {}
-                    elif ended is None:
-                        ended = self._read(GRACE) or {}
-                        while part := os.read(ours, 1 << 20) if select.select([ours], [], [], 0)[0] else b"":
-                            buffer += part
-                            total += len(part)
-                            if total > 32 * limits.answer_bytes:
-                                break
-                if total > 32 * limits.answer_bytes:
-                    lost = "too much was sent"
-                for message in messages(buffer, 2 * limits.answer_bytes):
-                    if message is None:
-                        lost = "nonsense was sent"
-                        break
-                    finished = finished or message.get("end") is True
-                    if "begin" in message:
-                        until = min(last, time.monotonic() + limits.seconds)
-                    yield message
-                now = time.monotonic()
-                if finished and until > now + 1:
-                    until = now + 1  # there is nothing left to do but to end
-                if ended is None and lost is None and now > until:
-                    lost = "all time used" if until == last else "timeout"
-                if ended is None and lost is None and now > next_look:
-                    next_look = now + 0.25
-                    if self._memory() > limits.bytes:
-                        lost = "memory"
-            if ended is None:
-                ended = self._stop()
-            if lost is None and not finished:
-                lost = crash(ended.get("ended"))
-            if lost is not None and not finished:
-                yield {"lost": lost}
-            yield {"used": {name: ended[name] for name in ("seconds", "bytes") if name in ended}}
+            lost, finished = self._listen(ours, limits, hear)
+        except OSError:  # the lane went away
+            lost, finished = None, False
         finally:
             os.close(ours)
-            if ended is None:  # left half-way
-                self._stop()
+        ended = (self._read(GRACE) if lost is None else self._stop()) or {}
+        if lost is None and not finished:
+            lost = crash(ended.get("ended"))
+        return Outcome(lost, ended.get("seconds", limits.seconds), ended.get("bytes", 0))
+
+    def _listen(self, pipe, limits, hear):
+        """Pass on what the child says until it closes its pipe; why it has to be ended, and whether it is through."""
+        began = time.monotonic()
+        until = began + min(limits.seconds, limits.total_seconds)
+        next_look, total, finished, buffer = began + 0.25, 0, False, bytearray()
+        while True:
+            if select.select([pipe], [], [], 0.1)[0]:
+                part = os.read(pipe, 1 << 20)
+                if not part:
+                    return None, finished
+                buffer += part
+                total += len(part)
+                for message in messages(buffer, 2 * limits.answer_bytes):
+                    if message is None or total > 32 * limits.answer_bytes:
+                        return "crashed: nonsense was sent", finished
+                    finished = finished or message.get("end") is True
+                    until = min(began + limits.total_seconds, time.monotonic() + (1 if finished else limits.seconds))
+                    hear(message)
+            now = time.monotonic()
+            if now > until:
+                return (
+                    None if finished else "all time used" if now > began + limits.total_seconds else "timeout"
+                ), finished
+            if now > next_look:
+                next_look = now + 0.25
+                if self._memory() > limits.bytes:
+                    return "memory", finished
 
     def _stop(self):
         """End the child; end the lane if it does not answer. What the warm process said of it."""
-        try:
+        with contextlib.suppress(OSError):
             self.control.sendall(b"x")
-        except OSError:
-            pass
         ended = self._read(GRACE)
         if ended is None:
             self.close()
@@ -288,30 +290,27 @@ class Lane:
     def _memory(self):
         """Bytes that the child and all its children have for themselves."""
         total = 0
-        try:
-            family = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.Error:
-            return 0
-        warm = min((process.pid for process in family), default=None) if self.walls.bwrap else None
-        for process in family:
-            if process.pid == warm or (warm and process.ppid() == self.process.pid):
-                continue
-            try:
-                total += process.memory_full_info().uss
-            except psutil.AccessDenied:
-                total += process.memory_info().rss
-            except psutil.Error:
-                continue
+        for process in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                try:
+                    total += process.memory_full_info().uss  # what it shares with the warm process does not count
+                except psutil.AccessDenied:
+                    total += process.memory_info().rss
         return total
+
+    def retire(self) -> None:
+        """End the warm process, and start no other, also if a thread is waiting for it."""
+        self.retired = True
+        for process in (*self._family(), self.process):
+            with contextlib.suppress(psutil.Error, OSError, AttributeError):
+                process.kill()
 
     def close(self) -> None:
         """End the warm process and everything in it."""
         if self.process is not None:
             for process in (*self._family(), self.process):
-                try:
-                    process.send_signal(signal.SIGKILL)
-                except (psutil.Error, OSError):
-                    continue
+                with contextlib.suppress(psutil.Error, OSError):
+                    process.kill()
             self.process.wait()
             self.control.close()
             self.log.close()
@@ -320,7 +319,7 @@ class Lane:
 
     def _family(self):
         try:
-            return psutil.Process(self.process.pid).children(recursive=True)
+            return psutil.Process(self.process.pid).children(recursive=True) if self.process else []
         except psutil.Error:
             return []
 

@@ -1,0 +1,236 @@
+"""Marking a class: `grade` takes a folder of submissions and writes grades, feedback and a report.
+
+`submissions` reads what was handed in, `walls` and `inside` run it, `marking` decides, `results` keeps and writes, and
+`gradebook` passes the grades on to nbgrader.
+"""
+
+import platform
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+import vae_lessons
+from vae_lessons.grading.marking import Marked, close_lanes, mark, unmarked
+from vae_lessons.grading.results import (
+    Store,
+    sources_digest,
+    write_feedback,
+    write_grades,
+    write_json,
+    write_totals,
+)
+from vae_lessons.grading.submissions import (
+    GradingError,
+    Submission,
+    Unreadable,
+    find,
+    fingerprint,
+    raw,
+    read,
+    read_exercises,
+)
+from vae_lessons.grading.walls import LaneError, Limits, Walls
+
+__all__ = ["GradingError", "Limits", "Summary", "grade"]
+
+LIBRARY = Path(vae_lessons.__file__).parent
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run went.
+
+    Args:
+        marked: submissions that were run.
+        unchanged: submissions that had been marked before.
+        troubles: words about what needs an instructor's eye.
+        walls: which walls stood.
+        seconds: how long it took.
+    """
+
+    marked: int
+    unchanged: int
+    troubles: list[str]
+    walls: dict[str, str]
+    seconds: float
+
+
+def grade(
+    submissions: Path,
+    out: Path,
+    *,
+    root: Path = Path(),
+    seed: int | None = None,
+    jobs: int = 2,
+    limits: Limits = Limits(),  # noqa: B008
+    dask: str | None = None,
+    gradebook: Path | None = None,
+) -> Summary:
+    """Mark `submissions/STUDENT/EXERCISE.ipynb` and write the results into a folder.
+
+    What was marked before with the same file, seed, limits and version is not run again.
+
+    Args:
+        submissions: the folder that came back.
+        out: the folder for the results.
+        root: the folder of the course.
+        seed: of the inputs; the one of the folder's last run if None, or a new secret one.
+        jobs: how many submissions are run at one time.
+        limits: what one submission may take.
+        dask: the address of a Dask scheduler that spreads the work; None for this machine alone.
+        gradebook: nbgrader's gradebook, to be written into as well.
+
+    Raises:
+        GradingError: nothing could be marked.
+    """
+    started = time.monotonic()
+    exercises = read_exercises(root)
+    _require(exercises, submissions, out, root)
+    walls = Walls.here()
+    out.mkdir(parents=True, exist_ok=True)
+    hidden = [path.resolve() for path in (submissions, out, LIBRARY, root) if path.resolve() != Path("/")]
+    found, troubles = find(submissions, exercises)
+    with closing(Store(out)) as store:
+        seed = _seed(store, seed)
+        stamp = (seed, asdict(limits), vae_lessons.__version__, _version(root))
+        todo, prints = [], {}
+        for submission in found:
+            try:
+                prints[submission] = fingerprint(raw(submission.path), *stamp)
+            except Unreadable as error:
+                prints[submission] = fingerprint(str(error).encode(), *stamp)
+            if store.fingerprint(submission.student, submission.exercise) != prints[submission]:
+                todo.append(submission)
+        with _workers(dask, min(jobs, max(len(todo), 1))) as (executor, places):
+            tasks = ((one, _start(executor, one, exercises, seed, limits, hidden)) for one in todo)
+            with tqdm(total=len(todo), unit="submission", disable=None, smoothing=0.1) as progress:
+                for submission, future in _as_completed(tasks, 2 * places):
+                    try:
+                        store.save(submission.student, submission.exercise, prints[submission], future.result())
+                    except LaneError as error:
+                        raise GradingError(str(error)) from error
+                    except Exception as error:  # ours, not the student's: the others go on
+                        troubles.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
+                    progress.update()
+        marked = {
+            (one.student, one.exercise): store.load(one.student, one.exercise)
+            for one in found
+            if store.fingerprint(one.student, one.exercise) == prints[one]
+        }
+    for (student, exercise), one in marked.items():
+        troubles += [f"{student}/{exercise}: {remark}" for remark in one.remarks]
+    summary = Summary(len(todo), len(found) - len(todo), troubles, walls.report(), time.monotonic() - started)
+    write_grades(out / "grades.csv", marked)
+    write_totals(out / "totals.csv", marked)
+    write_feedback(out / "feedback", marked, exercises)
+    write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
+    if gradebook is not None:
+        from vae_lessons.grading.gradebook import write_gradebook
+
+        write_gradebook(gradebook, root, marked, {(one.student, one.exercise): one.path for one in found}, exercises)
+    return summary
+
+
+def _require(exercises, submissions, out, root):
+    if not exercises:
+        raise GradingError(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
+    if not submissions.is_dir():
+        raise GradingError(f"no folder {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    if out.exists() and not out.is_dir():
+        raise GradingError(f"{out} is a file: expected a folder for the results")
+    if out.resolve().is_relative_to(submissions.resolve()) or submissions.resolve().is_relative_to(out.resolve()):
+        raise GradingError(f"{out} and {submissions} lie in each other: give the results a folder of their own")
+
+
+def _seed(store, seed):
+    kept = store.settings().get("seed")
+    seed = seed if seed is not None else int(kept) if kept else secrets.randbits(62)
+    store.setting("seed", str(seed))
+    return seed
+
+
+def _version(root):
+    return sources_digest([LIBRARY, LIBRARY / "checks", LIBRARY / "grading", root / "exercises"])
+
+
+def _start(executor: Executor, submission: Submission, exercises, seed, limits, hidden) -> Future:
+    """Read a submission and have it marked; what cannot be read is marked at once."""
+    exercise = exercises[submission.exercise]
+    try:
+        contents = read(raw(submission.path), exercise)
+    except Unreadable as error:
+        done: Future[Marked] = Future()
+        done.set_result(unmarked(exercise, "unreadable", f"The file could not be marked: {error}."))
+        return done
+    return executor.submit(mark, exercise, contents, seed, limits, hidden)
+
+
+def _as_completed(tasks: Iterator[tuple[Submission, Future]], most: int) -> Iterator[tuple[Submission, Future]]:
+    """What is done, in the order in which it gets done; never more than `most` are under way."""
+    under_way: dict[Future, Submission] = {}
+    for submission, future in tasks:
+        under_way[future] = submission
+        if len(under_way) >= most:
+            yield from _finished(under_way)
+    while under_way:
+        yield from _finished(under_way)
+
+
+def _finished(under_way):
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield under_way.pop(future), future
+
+
+@contextmanager
+def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
+    """Where submissions are marked, and how many at one time."""
+    if dask is None:
+        executor = ThreadPoolExecutor(jobs)
+        try:
+            yield executor, jobs
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            close_lanes()
+            executor.shutdown()
+            close_lanes()
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise GradingError("Dask is not installed: pip install 'vae-lessons[dask]'") from error
+    try:
+        client = Client(dask, timeout=20)
+    except (OSError, ValueError) as error:
+        raise GradingError(f"no Dask scheduler answers at {dask}: {error}") from error
+    with client:
+        yield client.get_executor(pure=False, retries=3), max(1, sum(client.nthreads().values()))
+
+
+def _report(summary, marked, seed, limits, dask):
+    results = [result for one in marked.values() for result in one.results]
+    slowest = max(marked, key=lambda key: marked[key].seconds, default=None)
+    return {
+        "marked": summary.marked,
+        "unchanged": summary.unchanged,
+        "seconds": round(summary.seconds, 2),
+        "seconds_in_students_code": round(sum(one.seconds for one in marked.values()), 2),
+        "slowest": slowest and {"submission": "/".join(slowest), "seconds": round(marked[slowest].seconds, 2)},
+        "most_memory_bytes": max((one.bytes for one in marked.values()), default=0),
+        "verdicts": dict(Counter(result.verdict for result in results)),
+        "walls": summary.walls,
+        "limits": asdict(limits),
+        "seed": seed,
+        "dask": dask,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("vae-lessons", "torch", "numpy", "scipy")},
+        "troubles": summary.troubles,
+    }

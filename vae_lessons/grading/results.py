@@ -1,0 +1,197 @@
+"""Where results are kept the moment they exist, and the files that people and other systems read."""
+
+import csv
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+
+from vae_lessons.grading.marking import Marked, Result
+from vae_lessons.grading.submissions import Exercise, GradingError
+
+__all__ = ["Store", "write_feedback", "write_grades", "write_json", "write_totals"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS submissions (
+    student TEXT, exercise TEXT, fingerprint TEXT NOT NULL, marked_at TEXT NOT NULL,
+    seconds REAL NOT NULL, bytes INTEGER NOT NULL, remarks TEXT NOT NULL, answers TEXT NOT NULL,
+    PRIMARY KEY (student, exercise));
+CREATE TABLE IF NOT EXISTS results (
+    student TEXT, exercise TEXT, task TEXT, points REAL NOT NULL, max_points REAL NOT NULL,
+    verdict TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (student, exercise, task));
+"""
+FILE = "results.sqlite"
+LONGEST_ANSWER = 20_000  # characters that a feedback page shows
+
+
+class Store:
+    """The SQLite file with every result. One run at a time writes to it.
+
+    Args:
+        folder: where it lies.
+    """
+
+    def __init__(self, folder: Path):
+        self.connection = sqlite3.connect(folder / FILE, timeout=1, isolation_level=None)
+        try:
+            self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self.connection.execute("BEGIN EXCLUSIVE")
+            for statement in SCHEMA.split(";"):
+                self.connection.execute(statement)
+            self.connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise GradingError(f"{folder / FILE} is in use: another run writes to it ({error})") from error
+        except sqlite3.DatabaseError as error:
+            raise GradingError(f"{folder / FILE} is no file of results ({error}): move it away") from error
+
+    def close(self) -> None:
+        """Let others write."""
+        self.connection.close()
+
+    def setting(self, name: str, value: str) -> None:
+        """Write a setting down."""
+        self.connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def settings(self) -> dict[str, str]:
+        """All settings that were written down."""
+        return dict(self.connection.execute("SELECT name, value FROM settings"))
+
+    def fingerprint(self, student: str, exercise: str) -> str | None:
+        """What a submission was marked with; None where it has not been."""
+        query = "SELECT fingerprint FROM submissions WHERE student = ? AND exercise = ?"
+        found = self.connection.execute(query, (student, exercise)).fetchone()
+        return found and found[0]
+
+    def save(self, student: str, exercise: str, fingerprint: str, marked: Marked) -> None:
+        """Keep what marking a submission gave, in place of what was there."""
+        answers = {task: source[:LONGEST_ANSWER] for task, source in marked.answers.items()}
+        about = (student, exercise, fingerprint, _now(), marked.seconds, marked.bytes)
+        with self._whole():
+            self.connection.execute("DELETE FROM results WHERE student = ? AND exercise = ?", (student, exercise))
+            self.connection.execute(
+                "INSERT OR REPLACE INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*about, json.dumps(marked.remarks), json.dumps(answers)),
+            )
+            self.connection.executemany(
+                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(student, exercise, *asdict(result).values()) for result in marked.results],
+            )
+
+    def load(self, student: str, exercise: str) -> Marked:
+        """What was kept of a submission."""
+        where = "WHERE student = ? AND exercise = ?"
+        rows = self.connection.execute(
+            f"SELECT task, points, max_points, verdict, hint FROM results {where} ORDER BY rowid", (student, exercise)
+        )
+        results = [Result(*row) for row in rows]
+        seconds, size, remarks, answers = self.connection.execute(
+            f"SELECT seconds, bytes, remarks, answers FROM submissions {where}", (student, exercise)
+        ).fetchone()
+        return Marked(results, json.loads(answers), json.loads(remarks), seconds, size)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+
+Class = dict[tuple[str, str], Marked]  # by student and exercise
+
+
+def write_grades(path: Path, marked: Class) -> None:
+    """One line for every student, exercise and task."""
+    rows = [["student", "exercise", "task", "points", "max_points", "verdict", "hint"]]
+    for (student, exercise), one in marked.items():
+        for result in one.results:
+            points = (f"{result.points:g}", f"{result.max_points:g}")
+            rows.append([student, exercise, result.task, *points, result.verdict, result.hint])
+    _write_csv(path, rows)
+
+
+def write_totals(path: Path, marked: Class) -> None:
+    """One line for every student with the points of each exercise; empty where nothing was handed in.
+
+    The first five columns are those that Canvas wants in a grade import; Moodle's import maps any of them to a user.
+    """
+    students = list(dict.fromkeys(student for student, _ in marked))
+    exercises = sorted({exercise for _, exercise in marked})
+    rows = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *exercises]]
+    for student in students:
+        points = []
+        for exercise in exercises:
+            one = marked.get((student, exercise))
+            points.append("" if one is None else f"{sum(result.points for result in one.results):g}")
+        rows.append([student, "", "", student, "", *points])
+    _write_csv(path, rows)
+
+
+def _write_csv(path, rows):
+    with _replacing(path) as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def write_feedback(folder: Path, marked: Class, exercises: dict[str, Exercise]) -> None:
+    """A page for every student that needs no other file."""
+    folder.mkdir(exist_ok=True)
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        Path(__file__).with_name("feedback.html").read_text(encoding="utf-8")
+    )
+    by_student: dict[str, list] = {}
+    for (student, exercise), one in marked.items():
+        by_student.setdefault(student, []).append((exercises[exercise], one))
+    for student, parts in by_student.items():
+        with _replacing(folder / page_name(student)) as file:
+            file.write(template.render(student=student, parts=parts))
+
+
+def page_name(student: str) -> str:
+    """The name of a student's page: the student's own where a file can have it."""
+    name = student.replace("/", "_").replace("\\", "_")
+    if len(name.encode()) > 200 or name != student:
+        name = f"{name.encode()[:150].decode('utf-8', 'ignore')}-{hashlib.sha256(student.encode()).hexdigest()[:12]}"
+    return f"{name}.html"
+
+
+def write_json(path: Path, report: dict) -> None:
+    """What a script may want to know about the run."""
+    with _replacing(path) as file:
+        json.dump(report, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+@contextmanager
+def _replacing(path: Path):
+    """A file to write to that takes the place of the old one when all is written."""
+    unfinished = path.with_name(f".{os.getpid()}.unfinished")
+    try:
+        with open(unfinished, "w", encoding="utf-8", newline="") as file:
+            yield file
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _now():
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def sources_digest(folders: Sequence[Path]) -> str:
+    """Changes when anything does that verdicts depend on."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((*folder.glob("*.py"), *folder.glob("*.ipynb"))):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
