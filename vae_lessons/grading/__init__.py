@@ -92,12 +92,15 @@ def grade(
         GradingError: nothing could be marked.
     """
     started = time.monotonic()
+    write_gradebook = None if gradebook is None else _gradebook_writer()
     exercises = read_exercises(root)
     _require(exercises, submissions, out, root)
     walls = Walls.here()
-    out.mkdir(parents=True, exist_ok=True)
     hidden = [path.resolve() for path in (submissions, out, LIBRARY, root) if path.resolve() != Path("/")]
     found, troubles = find(submissions, exercises)
+    if not found:
+        raise GradingError(f"no submissions in {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    out.mkdir(parents=True, exist_ok=True)
     with closing(Store(out)) as store:
         seed = _seed(store, seed)
         stamp = (seed, asdict(limits), vae_lessons.__version__, _version(root))
@@ -121,21 +124,19 @@ def grade(
                         troubles.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
                     progress.update()
         marked = {
-            (one.student, one.exercise): store.load(one.student, one.exercise)
+            one: store.load(one.student, one.exercise)
             for one in found
             if store.fingerprint(one.student, one.exercise) == prints[one]
         }
-    for (student, exercise), one in marked.items():
-        troubles += [f"{student}/{exercise}: {remark}" for remark in one.remarks]
-    summary = Summary(len(todo), len(found) - len(todo), troubles, walls.report(), time.monotonic() - started)
+    for submission, one in marked.items():
+        troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in one.remarks]
     write_grades(out / "grades.csv", marked)
     write_totals(out / "totals.csv", marked)
     write_feedback(out / "feedback", marked, exercises)
+    if write_gradebook is not None:
+        troubles += write_gradebook(gradebook, root, marked, exercises)
+    summary = Summary(len(todo), len(found) - len(todo), troubles, walls.report(), time.monotonic() - started)
     write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
-    if gradebook is not None:
-        from vae_lessons.grading.gradebook import write_gradebook
-
-        write_gradebook(gradebook, root, marked, {(one.student, one.exercise): one.path for one in found}, exercises)
     return summary
 
 
@@ -148,6 +149,14 @@ def _require(exercises, submissions, out, root):
         raise GradingError(f"{out} is a file: expected a folder for the results")
     if out.resolve().is_relative_to(submissions.resolve()) or submissions.resolve().is_relative_to(out.resolve()):
         raise GradingError(f"{out} and {submissions} lie in each other: give the results a folder of their own")
+
+
+def _gradebook_writer():
+    try:
+        from vae_lessons.grading.gradebook import write_gradebook
+    except ImportError as error:
+        raise GradingError("--gradebook needs nbgrader: pip install nbgrader") from error
+    return write_gradebook
 
 
 def _seed(store, seed):
@@ -223,7 +232,8 @@ def _report(summary, marked, seed, limits, dask):
         "unchanged": summary.unchanged,
         "seconds": round(summary.seconds, 2),
         "seconds_in_students_code": round(sum(one.seconds for one in marked.values()), 2),
-        "slowest": slowest and {"submission": "/".join(slowest), "seconds": round(marked[slowest].seconds, 2)},
+        "slowest": slowest
+        and {"submission": f"{slowest.student}/{slowest.exercise}", "seconds": round(marked[slowest].seconds, 2)},
         "most_memory_bytes": max((one.bytes for one in marked.values()), default=0),
         "verdicts": dict(Counter(result.verdict for result in results)),
         "walls": summary.walls,

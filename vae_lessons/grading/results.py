@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 
 from vae_lessons.grading.marking import Marked, Result
-from vae_lessons.grading.submissions import Exercise, GradingError
+from vae_lessons.grading.submissions import Exercise, GradingError, Submission
 
 __all__ = ["Store", "write_feedback", "write_grades", "write_json", "write_totals"]
 
@@ -108,16 +108,16 @@ class Store:
         self.connection.execute("COMMIT")
 
 
-Class = dict[tuple[str, str], Marked]  # by student and exercise
+Class = dict[Submission, Marked]
 
 
 def write_grades(path: Path, marked: Class) -> None:
     """One line for every student, exercise and task."""
     rows = [["student", "exercise", "task", "points", "max_points", "verdict", "hint"]]
-    for (student, exercise), one in marked.items():
+    for submission, one in marked.items():
         for result in one.results:
             points = (f"{result.points:g}", f"{result.max_points:g}")
-            rows.append([student, exercise, result.task, *points, result.verdict, result.hint])
+            rows.append([submission.student, submission.exercise, result.task, *points, result.verdict, result.hint])
     _write_csv(path, rows)
 
 
@@ -126,14 +126,11 @@ def write_totals(path: Path, marked: Class) -> None:
 
     The first five columns are those that Canvas wants in a grade import; Moodle's import maps any of them to a user.
     """
-    students = list(dict.fromkeys(student for student, _ in marked))
-    exercises = sorted({exercise for _, exercise in marked})
+    totals = {(s.student, s.exercise): sum(result.points for result in one.results) for s, one in marked.items()}
+    students, exercises = list(dict.fromkeys(s for s, _ in totals)), sorted({exercise for _, exercise in totals})
     rows = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *exercises]]
     for student in students:
-        points = []
-        for exercise in exercises:
-            one = marked.get((student, exercise))
-            points.append("" if one is None else f"{sum(result.points for result in one.results):g}")
+        points = [f"{totals[student, name]:g}" if (student, name) in totals else "" for name in exercises]
         rows.append([student, "", "", student, "", *points])
     _write_csv(path, rows)
 
@@ -150,8 +147,8 @@ def write_feedback(folder: Path, marked: Class, exercises: dict[str, Exercise]) 
         Path(__file__).with_name("feedback.html").read_text(encoding="utf-8")
     )
     by_student: dict[str, list] = {}
-    for (student, exercise), one in marked.items():
-        by_student.setdefault(student, []).append((exercises[exercise], one))
+    for submission, one in marked.items():
+        by_student.setdefault(submission.student, []).append((exercises[submission.exercise], one))
     for student, parts in by_student.items():
         with _replacing(folder / page_name(student)) as file:
             file.write(template.render(student=student, parts=parts))
