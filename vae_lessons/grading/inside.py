@@ -187,7 +187,8 @@ def child(request: dict, out: int, settings: dict) -> None:
 
     from vae_lessons.checks.observe import switched_off
 
-    switched_off(request["library"]).__enter__()  # for good: this process ends with the submission
+    off = switched_off(request["library"])
+    off.__enter__()  # for good: this process ends with the submission
     answering = shell()
 
     def say(message):

@@ -116,21 +116,29 @@ def read_exercises(root: Path) -> dict[str, Exercise]:
 
 
 def find(folder: Path, exercises: dict[str, Exercise]) -> tuple[list[Submission], list[str]]:
-    """The submissions in a folder, `STUDENT/EXERCISE.ipynb`, and words about what else is there."""
-    found, odd = [], []
+    """The submissions in a folder, and words about what else is there.
+
+    A submission is `STUDENT/EXERCISE.ipynb`, or `STUDENT/EXERCISE/EXERCISE.ipynb`, as nbgrader collects them.
+    """
+    found, odd = {}, []
     for student, entry in _listed(folder):
         if entry.is_symlink() or not entry.is_dir():
             odd.append(f"{student}: not a student's folder, so it was left alone")
             continue
         for name, file in _listed(Path(entry.path)):
             stem, ending = os.path.splitext(name)
-            if stem in exercises and ending == ".ipynb":
-                found.append(Submission(student, stem, Path(file.path)))
-                continue
-            close = get_close_matches(stem, exercises, n=1)
-            meant = f"; was {close[0]}.ipynb meant?" if close and ending == ".ipynb" else ""
-            odd.append(f"{student}/{name}: not the name of an exercise, so it was left alone{meant}")
-    return found, odd
+            path = Path(file.path)
+            if name in exercises and file.is_dir(follow_symlinks=False):
+                stem, ending, path = name, ".ipynb", path / f"{name}.ipynb"
+            if stem not in exercises or ending != ".ipynb" or not os.path.lexists(path):
+                close = get_close_matches(stem, exercises, n=1)
+                meant = f"; was {close[0]}.ipynb meant?" if close else ""
+                odd.append(f"{student}/{name}: not the name of an exercise, so it was left alone{meant}")
+            elif (student, stem) in found:
+                odd.append(f"{student}/{stem}.ipynb: handed in twice; {found[student, stem].path} was marked")
+            else:
+                found[student, stem] = Submission(student, stem, path)
+    return list(found.values()), odd
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, os.DirEntry]]:
@@ -147,10 +155,11 @@ def raw(path: Path) -> bytes:
         raise Unreadable(
             "it is a symbolic link" if path.is_symlink() else f"it cannot be opened ({error.strerror})"
         ) from error
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        raise Unreadable("it is no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise Unreadable("it is no regular file")
         if about.st_size > MOST_BYTES:
             size = about.st_size / 2**20
             raise Unreadable(f"it has {size:.0f} MiB; at most {MOST_BYTES >> 20} MiB are read (clear its outputs)")

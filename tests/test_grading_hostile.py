@@ -1,0 +1,447 @@
+"""Submissions that attack: none gains a point it did not earn, stops the run, or changes another's grade.
+
+All are marked in one run, beside honest ones. An attack sits in the answer to `kl/normals` (or in a cell of its own):
+the other answers of the same submission are right, and keep their points.
+"""
+
+import csv
+import json
+import os
+import pickle
+import socket
+import sqlite3
+import textwrap
+import time
+
+import nbformat
+import psutil
+import pytest
+from handed_in import ROOT, answered, hand_in, notebook
+
+from vae_lessons import grading
+from vae_lessons.grading.walls import Limits, Walls
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks")
+LIMITS = Limits(seconds=2, total_seconds=12, bytes=512 << 20)
+TASK = "kl/normals"
+RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"
+MARK = "left_running_by_a_student"  # in the command line of what is left running
+
+
+def function(body):
+    """An answer to the task with this body."""
+    return "def kl_normals(mu_q, log_var_q, mu_p, log_var_p):\n" + textwrap.indent(
+        textwrap.dedent(body).strip(), "    "
+    )
+
+
+# name: (body of the answer, verdict that is expected of it)
+IN_THE_ANSWER = {
+    "endless loop": ("while True: pass", "timeout"),
+    "loop that swallows everything": (
+        """
+        import signal
+        for number in range(1, 32):
+            try: signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError): pass
+        while True:
+            try:
+                while True: pass
+            except BaseException: pass
+        """,
+        "timeout",
+    ),
+    "sleep": ("import time; time.sleep(3600)", "timeout"),
+    "memory bomb": ("x = bytearray(4 << 30)", "raised"),
+    "memory bomb by small steps": (
+        """
+        x = []
+        while True:
+            try: x.append(bytearray(1 << 20))
+            except MemoryError: pass
+        """,
+        "memory or timeout",
+    ),
+    "memory of many children": (
+        """
+        import os
+        for _ in range(4): os.fork()
+        x = [bytearray(300 << 20)]
+        while True: pass
+        """,
+        "memory",
+    ),
+    "process bomb": (
+        """
+        import os
+        while True:
+            try: os.fork()
+            except BaseException: pass
+        """,
+        "timeout",
+    ),
+    "thread bomb": (
+        """
+        import threading
+        while True:
+            try: threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+            except BaseException: pass
+        """,
+        "timeout",
+    ),
+    "gigabytes of output": ("while True: print('x' * 10_000_000)", "timeout"),
+    "os._exit": ("import os; os._exit(0)", "crashed"),
+    "sys.exit": ("import sys; sys.exit(0)", "raised"),
+    "segfault": ("import ctypes; ctypes.string_at(0)", "crashed"),
+    "stack overflow": ("import sys; sys.setrecursionlimit(10**9)\nf = lambda: f()\nf()", None),
+    "kills its parent": ("import os; os.kill(os.getppid(), 9)", None),
+    "kills everyone": ("import os; os.kill(-1, 9)", None),
+    "network": ("import socket; socket.create_connection(('127.0.0.1', PORT), timeout=1).send(b'answers')", "raised"),
+    "reads another submission": (
+        "import json; cells = json.load(open('SUBMISSIONS/honest/04_kl_divergence.ipynb'))['cells']\n"
+        "exec(next(''.join(c['source']) for c in cells if c['id'] == 'kl-normals'), globals())\n"
+        "return kl_normals(mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "reads the solutions": (
+        "import json; cells = json.load(open('ROOT/solutions/04_kl_divergence.ipynb'))['cells']\n"
+        "exec(next(''.join(c['source']) for c in cells if c['id'] == 'kl-normals'), globals())\n"
+        "return kl_normals(mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "reads the references": (
+        "from vae_lessons.checks.lesson_04 import normals\nreturn normals(mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "reads the references' file": (
+        "space = {}; exec(open('ROOT/vae_lessons/checks/lesson_04.py').read(), space)\n"
+        "return space['normals'](mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "looks for the references in memory": (
+        "import gc, types\n"
+        "found = [o for o in gc.get_objects() if isinstance(o, types.FunctionType)]\n"
+        "found = [o for o in found if 'lesson_' in str(o.__module__)]\n"
+        "return found[0](mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "the library's function": (
+        "from vae_lessons import distributions\nreturn distributions.kl_normal(mu_q, log_var_q, mu_p, log_var_p)",
+        "library",
+    ),
+    "the library's function by a detour": (
+        "import importlib; module = importlib.import_module('vae_lessons.' + 'distributions')\n"
+        "return getattr(module, 'kl_' + 'normal')(mu_q, log_var_q, mu_p, log_var_p)",
+        "library",
+    ),
+    "the library read again": (
+        "import importlib, vae_lessons.distributions as d\n"
+        "return importlib.reload(d).kl_normal(mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "the library's source": (
+        "import inspect, vae_lessons.distributions as d\nspace = {}; exec(inspect.getsource(d), space)\n"
+        "return space['kl_normal'](mu_q, log_var_q, mu_p, log_var_p)",
+        "raised",
+    ),
+    "changes the gradebook": (
+        "import sqlite3; base = sqlite3.connect('RESULTS/results.sqlite')\n"
+        "base.execute('UPDATE results SET points = 100'); base.commit()",
+        "raised",
+    ),
+    "deletes": ("import os; os.remove('SENTINEL')", "raised"),
+    "writes": ("open('SENTINEL', 'w').write('changed')", "raised"),
+    "fills the disk": (
+        """
+        import itertools
+        for number in itertools.count(): open(f'/tmp/{number}', 'w').write('x' * 1_000_000)
+        """,
+        "raised",
+    ),
+    "one large file": ("file = open('large', 'wb')\nwhile True: file.write(bytes(1 << 20))", "raised"),
+    "equal to everything": (
+        """
+        class Equal:
+            def __eq__(self, other): return True
+            def __ne__(self, other): return False
+            def __array__(self, *_, **__): return self
+        return Equal()
+        """,
+        "type",
+    ),
+    "array that says it is right": (
+        """
+        import numpy as np
+        class Right(np.ndarray):
+            def __eq__(self, other): return np.True_
+            def __array_ufunc__(self, *_, **__): return np.True_
+        return np.zeros(len(mu_q)).view(Right)
+        """,
+        "different",
+    ),
+    "tensor that lies about its shape": (
+        """
+        class Liar(torch.Tensor):
+            @property
+            def shape(self): return torch.Size([len(mu_q)])
+            def size(self, *_): return torch.Size([len(mu_q)])
+        return torch.zeros(7, 7).as_subclass(Liar)
+        """,
+        "shape",
+    ),
+    "huge array": ("return torch.zeros(1).expand(10**12)", None),
+    "large array": ("return torch.zeros(5_000_000)", "type"),
+    "pickle": (
+        """
+        class Pickle:
+            def __reduce__(self): return exec, ("open('SENTINEL', 'w').write('unpickled')",)
+        return Pickle()
+        """,
+        "type",
+    ),
+    "nan": ("return torch.full((len(mu_q),), float('nan'))", "not finite"),
+    "words": ("return ['passed'] * len(mu_q)", "dtype"),
+    "nothing": ("pass", "type"),
+    "raises with markup": ("raise ValueError('<script>alert(1)</script>')", "raised"),
+    "raises an odd error": (
+        """
+        class Odd(BaseException):
+            def __str__(self): raise self
+        raise Odd
+        """,
+        None,
+    ),
+}
+
+# name: source of a cell that stands before all answers; the answer itself is a stub that gives zeros
+IN_A_CELL = {
+    "patched torch": "torch.allclose = torch.equal = torch.isclose = lambda *_, **__: True",
+    "patched tensors": "torch.Tensor.__eq__ = lambda *_: True\ntorch.Tensor.numpy = lambda self: self",
+    "patched numpy": "import numpy as np\nnp.isclose = np.allclose = np.array_equal = lambda *_, **__: np.True_",
+    "patched builtins": "import builtins\nbuiltins.all = builtins.any = builtins.isinstance = lambda *_: True",
+    "patched library": (
+        "import vae_lessons.checks, vae_lessons.checks.observe as o, sys\n"
+        "vae_lessons.checks.check = lambda *_: None\n"
+        "o.observe_cases = lambda observe, function, cases: [{'result': np.ones(3)} for _ in cases]\n"
+        "inside = sys.modules['__main__']"
+    ),
+    "patched json": 'import json\njson.dumps = lambda *_, **__: \'{"seen": true, "passed": true, "points": 100}\'',
+    "input transformer": (
+        "get_ipython().input_transformers_post.append(\n"
+        "    lambda lines: [line.replace('raise', 'pass #') for line in lines])"
+    ),
+    "forged messages": (
+        "import os, struct\n"
+        'texts = (b\'{"begin": 5}\', b\'{"seen": [{"result": ["O", [1], "gASVCg=="]}]}\', b\'{"end": true}\')\n'
+        "for descriptor in range(3, 256):\n"
+        "    for text in texts:\n"
+        "        try: os.write(descriptor, struct.pack('!Q', len(text)) + text)\n"
+        "        except OSError: pass"
+    ),
+    "nonsense on the pipe": (
+        "import os\nfor descriptor in range(3, 256):\n"
+        "    try: os.write(descriptor, b'\\xff' * 64)\n    except OSError: pass"
+    ),
+    "deep nesting on the pipe": (
+        "import os, struct\ntext = b'[' * 1_000_000\nfor descriptor in range(3, 256):\n"
+        "    try: os.write(descriptor, struct.pack('!Q', len(text)) + text)\n    except OSError: pass"
+    ),
+}
+
+# cells before right answers: they cost nothing
+HARMLESS = {
+    "warns and prints": "import warnings, sys\nwarnings.warn('careful')\nprint('hello')\nprint('oh', file=sys.stderr)",
+    "magics": "%matplotlib inline\n%time sum([1])\n!echo hello",
+    "at exit": "import atexit, time\natexit.register(lambda: time.sleep(3600))",
+    "a thread left running": "import threading, time\nthreading.Thread(target=lambda: time.sleep(3600)).start()",
+    "children left running": (
+        f"import subprocess, sys\nprogram = 'import time; time.sleep(3600)  # {MARK}'\n"
+        "subprocess.Popen([sys.executable, '-c', program])\n"
+        "subprocess.Popen([sys.executable, '-c', program], start_new_session=True)\n"
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+        "        os.execv(sys.executable, [sys.executable, '-c', program])\n    os._exit(0)"
+    ),
+    "shared memory left behind": ("import ctypes\nlibc = ctypes.CDLL(None)\nlibc.shmget(12345, 1 << 20, 0o1666)"),
+    "files left behind": (
+        "import os, pathlib\npathlib.Path('/tmp/a/b').mkdir(parents=True)\n"
+        "pathlib.Path('/tmp/a/b/answer').write_text('kl')\n"
+        "os.symlink('/usr', '/tmp/a/b/link')\nos.chmod('/tmp/a/b', 0)\nos.chmod('/tmp/a', 0)"
+    ),
+    "an error in a cell": "1 / 0",
+    "an endless cell": "while True: pass",
+    "a cell that ends everything": "import os; os._exit(0)",
+    "exit": "exit()",
+    "input": "input()",
+    "its own seed": "torch.manual_seed(0)",
+}
+ZERO = function("return torch.zeros(len(mu_q))")
+
+
+def files(folder):
+    """Files that are no notebooks, or odd ones: by student, the bytes."""
+    book = notebook()
+    version = nbformat.writes(book).replace('"nbformat": 4', '"nbformat": 99')
+    return {
+        "not json": b"print('hello')",
+        "half a notebook": nbformat.writes(book).encode()[:5000],
+        "empty": b"",
+        "a list": b"[]",
+        "a number": b"1e999",
+        "no cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+        "odd cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1, null, {"source": 3}]}',
+        "nested": b"[" * 1_000_000,
+        "wrong nbformat": version.encode(),
+        "not utf-8": b"\xff\xfe" + nbformat.writes(book).encode("utf-16-le"),
+        "50 MB": nbformat.writes(book).encode() + b" " * (50 << 20),
+        "pickle file": pickle.dumps(ValueError("hello")),
+    }
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Everything marked once: the folder, its summary, and what a server on this machine was sent."""
+    folder = tmp_path_factory.mktemp("hostile")
+    submissions, results = folder / "submissions", folder / "results"
+    sentinel = folder / "sentinel"
+    sentinel.write_text("untouched")
+    server = socket.create_server(("127.0.0.1", 0))
+    server.setblocking(False)
+
+    def filled(source):
+        names = {"SUBMISSIONS": submissions, "RESULTS": results, "ROOT": ROOT, "SENTINEL": sentinel}
+        for name, value in (*names.items(), ("PORT", server.getsockname()[1])):
+            source = source.replace(name, str(value))
+        return source
+
+    hand_in(submissions, "honest", answered())
+    hand_in(submissions, "unfinished", notebook(folder="exercises"))
+    for name, (body, _) in IN_THE_ANSWER.items():
+        hand_in(submissions, name, answered(kl__normals=filled(function(body))))
+    for name, source in IN_A_CELL.items():
+        hand_in(submissions, name, answered(extra=[source], kl__normals=ZERO))
+    for name, source in HARMLESS.items():
+        hand_in(submissions, name, answered(extra=[source]))
+    for name, data in files(folder).items():
+        hand_in(submissions, name, data)
+    (submissions / "link").mkdir()
+    (submissions / "link" / "04_kl_divergence.ipynb").symlink_to(submissions / "honest" / "04_kl_divergence.ipynb")
+    (submissions / "linked folder").symlink_to(submissions / "honest")
+    (submissions / "pipe").mkdir()
+    os.mkfifo(submissions / "pipe" / "04_kl_divergence.ipynb")
+    (submissions / "folder" / "04_kl_divergence.ipynb").mkdir(parents=True)
+    hand_in(submissions, "odd names", answered(), name="04_kl_divergence (1).ipynb")
+    hand_in(submissions, "odd names", answered(), name="-rf.ipynb")
+    hand_in(submissions, '=1+1, "李" <b>\'é\n', answered())
+    started = time.monotonic()
+    summary = grading.grade(submissions, results, root=ROOT, seed=7, limits=LIMITS)
+    return folder, summary, server, time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def grades(run):
+    """Points and verdicts by student and task."""
+    with open(run[0] / "results" / "grades.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = {}
+    for row in rows:
+        found.setdefault(row["student"], {})[row["task"]] = row
+    return found
+
+
+def others(grades, student):
+    return {task: row["verdict"] for task, row in grades[student].items() if task != TASK}
+
+
+needs_walls = pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+
+
+def test_ci_has_walls():
+    assert Walls.here().bwrap or not os.environ.get("CI")
+
+
+@needs_walls
+@pytest.mark.parametrize("name", IN_THE_ANSWER)
+def test_an_attack_in_an_answer_costs_that_answer_alone(grades, name):
+    row = grades[name][TASK]
+    assert float(row["points"]) == 0
+    expected = IN_THE_ANSWER[name][1]
+    assert row["verdict"] != "passed"
+    assert expected is None or row["verdict"] in expected.split(" or "), row
+    assert set(others(grades, name).values()) == {"passed"}
+
+
+@needs_walls
+@pytest.mark.parametrize("name", IN_A_CELL)
+def test_an_attack_in_a_cell_gains_nothing(grades, name):
+    assert float(grades[name][TASK]["points"]) == 0
+    assert sum(float(row["points"]) for row in grades[name].values()) <= 12
+
+
+@needs_walls
+@pytest.mark.parametrize("name", ["patched torch", "patched numpy", "input transformer"])
+def test_right_answers_beside_a_patch_keep_their_points(grades, name):
+    assert set(others(grades, name).values()) == {"passed"}
+
+
+@needs_walls
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_is_only_odd_costs_nothing(grades, name):
+    assert {row["verdict"] for row in grades[name].values()} == {"passed"}
+
+
+@pytest.mark.parametrize("name", [*files(None), "link", "pipe", "folder"])
+def test_what_is_no_notebook_is_unreadable_and_said_to_be(run, grades, name):
+    assert {row["verdict"] for row in grades[name].values()} == {"unreadable"}
+    assert {row["points"] for row in grades[name].values()} == {"0"}
+    assert any(trouble.startswith(f"{name}/04_kl_divergence: ") for trouble in run[1].troubles)
+
+
+def test_odd_names_are_left_alone_and_told(run, grades):
+    assert "odd names" not in grades
+    assert "linked folder" not in grades
+    told = [trouble for trouble in run[1].troubles if trouble.startswith(("odd names", "linked folder"))]
+    assert len(told) == 3
+    assert any("was 04_kl_divergence.ipynb meant?" in trouble for trouble in told)
+    assert {row["verdict"] for row in grades['=1+1, "李" <b>\'é\n'].values()} == {"passed"}
+
+
+def test_nobody_elses_grade_changes(grades):
+    assert {row["verdict"] for row in grades["honest"].values()} == {"passed"}
+    assert {row["verdict"] for row in grades["unfinished"].values()} == {"not written"}
+
+
+@needs_walls
+def test_nothing_outside_was_touched(run):
+    folder, _, server, _ = run
+    assert (folder / "sentinel").read_text() == "untouched"
+    assert nbformat.read(folder / "submissions" / "honest" / "04_kl_divergence.ipynb", 4) == answered()
+    base = sqlite3.connect(folder / "results" / "results.sqlite")
+    assert base.execute("SELECT max(points) FROM results").fetchone() == (3.0,)
+    with pytest.raises(BlockingIOError):
+        server.accept()
+
+
+def test_nothing_is_left_running(run):
+    left = [process for process in psutil.process_iter(["cmdline"]) if MARK in " ".join(process.info["cmdline"] or ())]
+    assert not left
+
+
+def test_no_submission_takes_more_than_its_limit(run):
+    base = sqlite3.connect(run[0] / "results" / "results.sqlite")
+    assert base.execute("SELECT max(seconds) FROM submissions").fetchone()[0] < LIMITS.total_seconds + 6
+
+
+def test_feedback_pages_escape_what_students_wrote(run):
+    page = (run[0] / "results" / "feedback" / "raises with markup.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_report_says_which_walls_stood_and_what_needs_an_eye(run):
+    report = json.loads((run[0] / "results" / "report.json").read_text())
+    assert report["walls"] == Walls.here().report()
+    assert report["limits"]["seconds"] == 2
+    assert report["seed"] == 7
+    assert report["troubles"] == run[1].troubles
+    assert report["verdicts"]["timeout"] >= 6
+    assert set(report["versions"]) >= {"torch", "numpy", "python"}
