@@ -42,6 +42,7 @@ from vae_lessons.grading.walls import LaneError, Limits, Walls
 __all__ = ["GradingError", "Limits", "Summary", "grade"]
 
 LIBRARY = Path(vae_lessons.__file__).parent
+DASK_TIMEOUT = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
     except ImportError as error:
         raise GradingError("Dask is not installed: pip install 'vae-lessons[dask]'") from error
     try:
-        client = Client(dask, timeout=20)
+        client = Client(dask, timeout=DASK_TIMEOUT)
     except (OSError, ValueError) as error:
         raise GradingError(f"no Dask scheduler answers at {dask}: {error}") from error
     with client:

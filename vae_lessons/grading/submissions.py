@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -233,7 +234,8 @@ def read_notebook(data: bytes) -> nbformat.NotebookNode:
     if not data.strip():
         raise Unreadable("it is empty")
     try:
-        notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
+        with warnings.catch_warnings(action="ignore"):  # the same id twice, and the like
+            notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
         for cell in notebook.cells:
             if not (isinstance(cell.source, str) and isinstance(cell.metadata, dict)):
                 raise ValueError("a cell without source or metadata")

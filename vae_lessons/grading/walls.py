@@ -76,11 +76,11 @@ class Walls:
 
     Args:
         bwrap: where bubblewrap is, or None.
-        root: whether this process is root, so that students' code can run as another user.
+        other_user: whether students' code can run as another user, which only root can arrange.
     """
 
     bwrap: str | None
-    root: bool
+    other_user: bool
 
     @classmethod
     def here(cls) -> "Walls":
@@ -95,7 +95,7 @@ class Walls:
                 bwrap = None if tried.returncode else bwrap
             except (OSError, subprocess.TimeoutExpired):
                 bwrap = None
-        return cls(bwrap, hasattr(os, "geteuid") and os.geteuid() == 0)
+        return cls(bwrap, os.geteuid() == 0 and bool(bwrap or open_to_all(sys.prefix, sys.base_prefix)))
 
     def report(self) -> dict[str, str]:
         """Each wall, and what it is made of."""
@@ -104,8 +104,8 @@ class Walls:
             "files": f"{bubble}: read-only system, no course, submissions or results" if self.bwrap else "none",
             "network": bubble,
             "processes": f"{bubble}: own process numbers" if self.bwrap else "ended by their parent",
-            "user": "another user than root" if self.root else "the same user",
-            "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.root else ""),
+            "user": "another user than root" if self.other_user else "the same user",
+            "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
         }
 
     def command(self, lane: int, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
@@ -115,7 +115,7 @@ class Walls:
         shown = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
         command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking"]
         command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        if self.root:
+        if self.other_user:
             command += ["--cap-drop", "ALL", *[word for cap in NEEDED_BY_ROOT for word in ("--cap-add", cap)]]
         else:
             command += ["--unshare-user", "--disable-userns"]
@@ -179,7 +179,7 @@ class Lane:
             "control": theirs.fileno(),
             "folder": folder,
             "namespace": bool(self.walls.bwrap),
-            "uid": FIRST_UID + self.number if self.walls.root else None,
+            "uid": FIRST_UID + self.number if self.walls.other_user else None,
         }
         self.log = open(home / "log", "w+b")  # noqa: SIM115
         self.process = subprocess.Popen(
@@ -350,6 +350,12 @@ def crash(status: int | None) -> str:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
         return "timeout" if name == "SIGXCPU" else f"crashed: {name}"
     return f"crashed: it ended itself (exit code {status})"
+
+
+def open_to_all(*folders: str) -> bool:
+    """Whether every user may read what lies in these folders."""
+    paths = [parent for folder in folders for parent in (Path(folder), *Path(folder).parents)]
+    return all(path.stat().st_mode & 0o005 == 0o005 for path in paths)
 
 
 def copy_library(to: Path) -> None:

@@ -1,0 +1,412 @@
+"""Marking honest submissions: the right points, whatever happened to the cells; files that people and scripts use."""
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from handed_in import NAMES, ROOT, answered, cell, hand_in, made_up, notebook
+from typer.testing import CliRunner
+
+from vae_lessons import grading
+from vae_lessons.checks import EXERCISES, TASKS
+from vae_lessons.cli import app
+from vae_lessons.grading import marking
+from vae_lessons.grading.results import page_name
+from vae_lessons.grading.submissions import read, read_exercises
+from vae_lessons.grading.walls import Lane, Limits, Walls
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks")
+COURSE = read_exercises(ROOT)
+NAME = NAMES["04"]
+SEED = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lanes():
+    yield
+    marking.close_lanes()
+
+
+def mark(book, number="04", seed=SEED):
+    """The results of one notebook, by task, and all of it."""
+    contents = read(nbformat.writes(book).encode(), COURSE[NAMES[number]])
+    marked = marking.mark(COURSE[NAMES[number]], contents, seed, Limits())
+    return {result.task: result for result in marked.results}, marked
+
+
+def verdicts(book, number="04"):
+    return {task: result.verdict for task, result in mark(book, number)[0].items()}
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["grade", *map(str, arguments), "--root", str(ROOT)])
+
+
+@pytest.mark.parametrize("number", EXERCISES)
+def test_solutions_earn_all_points_and_stubs_none(number):
+    solved, marked = mark(notebook(number), number)
+    assert {result.verdict for result in solved.values()} == {"passed"}
+    assert [result.points for result in solved.values()] == [task.points for task in EXERCISES[number]]
+    assert not marked.remarks
+    assert set(verdicts(notebook(number, "exercises"), number).values()) == {"not written"}
+
+
+def test_a_known_mistake_is_named_without_the_secret_inputs():
+    wrong = "def kl_to_standard_normal(mu, log_var):\n    return (mu**2 + log_var.exp() - 1 - log_var).sum(-1)"
+    result = mark(answered(kl__standard_normal=wrong))[0]["kl/standard_normal"]
+    assert (result.verdict, result.points, result.max_points) == ("mistake", 0, 2)
+    assert result.hint.startswith("forgot the ½\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        ("return mu.sum(-1) * 0 + 12345", "different"),
+        ("return mu", "shape"),
+        ("return mu.sum(-1) / 0", "not finite"),
+        ("return mu.sum(-1).to(torch.complex64)", "dtype"),
+        ("raise ValueError('oh')", "raised"),
+    ],
+)
+def test_no_hint_tells_an_input(body, verdict):
+    result = mark(answered(kl__standard_normal=f"def kl_to_standard_normal(mu, log_var):\n    {body}"))[0]
+    found = result["kl/standard_normal"]
+    assert found.verdict == verdict
+    case = TASKS["kl/standard_normal"].inputs(SEED)[0]
+    assert not any(f"{number:.2f}" in found.hint for number in case["mu"].ravel().tolist())
+
+
+def test_answers_are_found_by_their_ids_wherever_they_stand():
+    book = notebook()
+    first, last = cell(book, "kl/discrete"), cell(book, "kl/split")
+    a, b = book.cells.index(first), book.cells.index(last)
+    book.cells[a], book.cells[b] = last, first
+    found, marked = mark(book)
+    assert {result.verdict for result in found.values()} == {"passed"}
+    assert marked.remarks == ["cells were moved; they were run in the order they stand in"]
+
+
+def test_the_last_of_two_answers_counts():
+    book = notebook()
+    wrong = nbformat.from_dict(cell(book, "kl/discrete") | {"source": "def kl_discrete(q, p):\n    return 7.0"})
+    for place, verdict in ((0, "passed"), (1, "different")):
+        twice = notebook()
+        twice.cells.insert(twice.cells.index(cell(twice, "kl/discrete")) + place, wrong)
+        found, marked = mark(twice)
+        assert found["kl/discrete"].verdict == verdict
+        assert any("2 times" in remark for remark in marked.remarks)
+
+
+def test_a_deleted_answer_is_missing_and_the_others_count():
+    book = notebook()
+    book.cells.remove(cell(book, "kl/discrete"))
+    found, marked = mark(book)
+    assert found["kl/discrete"].verdict == "missing"
+    assert [result.verdict for result in found.values()].count("passed") == 5
+    assert marked.remarks == ["kl-discrete: this cell is missing"]
+
+
+def test_an_answer_retyped_as_text_is_run_and_told():
+    book = notebook()
+    cell(book, "kl/discrete").cell_type = "markdown"
+    found, marked = mark(book)
+    assert found["kl/discrete"].verdict == "passed"
+    assert marked.remarks == ["kl-discrete: its type is markdown; it was run as code"]
+
+
+def test_locked_cells_are_ignored():
+    book = notebook()
+    for one in book.cells:
+        if one.id.endswith("-check"):
+            one.source = "import os\nos._exit(0)"
+    found, marked = mark(book)
+    assert {result.verdict for result in found.values()} == {"passed"}
+    assert len([remark for remark in marked.remarks if "locked" in remark]) == 6
+    book.cells = [one for one in book.cells if not one.id.endswith("-check")]
+    found, marked = mark(book)
+    assert {result.verdict for result in found.values()} == {"passed"}
+    assert len([remark for remark in marked.remarks if "missing" in remark]) == 6
+
+
+def test_an_answer_without_its_function_is_missing():
+    assert verdicts(answered(kl__discrete="x = 1"))["kl/discrete"] == "missing"
+
+
+def test_an_answer_that_does_not_parse_shows_its_error():
+    result = mark(answered(kl__discrete="def kl_discrete(q, p):\n    return (q"))[0]["kl/discrete"]
+    assert result.verdict == "raised"
+    assert "SyntaxError" in result.hint
+
+
+def test_a_helper_that_is_written_again_later_does_not_change_earlier_answers():
+    book = answered(
+        kl__discrete="def help(q, p):\n    return (q[q > 0] * (q[q > 0] / p[q > 0]).log()).sum()\n\n\n"
+        "def kl_discrete(q, p):\n    return help(q, p)",
+        kl__standard_normal="def help(a, b):\n    return 7\n\n\n"
+        "def kl_to_standard_normal(mu, log_var):\n    return help(1, 2)",
+    )
+    found = verdicts(book)
+    assert found["kl/discrete"] == "passed"
+    assert found["kl/standard_normal"] != "passed"
+
+
+def test_an_old_notebook_format_is_read():
+    old = nbformat.convert(notebook(), 3)
+    data = nbformat.writes(old, version=3).encode()
+    contents = read(data, COURSE[NAME])
+    assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits()).results} == {"passed"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_points_do_not_depend_on_the_seed(seed):
+    for book, right in made_up("04", 4):
+        found = mark(book, seed=seed)[0]
+        assert {task: result.points > 0 for task, result in found.items()} == right
+
+
+def test_what_is_said_of_draws_and_gradients_is_not_believed():
+    fake = "import numpy as np, torch\nnp.array_equal = lambda *_: True"
+    own_noise = (
+        "def sample_codes(mu, log_var, n, generator):\n    return mu + (log_var / 2).exp() * torch.randn(n, *mu.shape)"
+    )
+    assert verdicts(answered("02", extra=[fake], gaussian__repair=own_noise), "02")["gaussian/repair"] != "passed"
+    fake = (
+        "import torch\n"
+        "torch.autograd.grad = lambda output, inputs, **_: [torch.ones_like(one) for one in inputs]\n"
+        "torch.Tensor.any = lambda *_: torch.tensor(True)"
+    )
+    cut = (
+        "def sample_repaired(mu, log_var, generator):\n"
+        "    eps = torch.randn(mu.shape, generator=generator)\n"
+        "    return (mu + (log_var / 2).exp() * eps).detach().requires_grad_()"
+    )
+    assert verdicts(answered("03", extra=[fake], gradient__repaired=cut), "03")["gradient/repaired"] != "passed"
+
+
+def test_every_lane_begins_with_an_empty_folder():
+    lane = Lane(7, Walls.here())
+    write = "import pathlib\npathlib.Path('/tmp/answers').write_text('kl')\npathlib.Path('here').write_text('kl')"
+    look = "import os\nassert not os.path.exists('/tmp/answers'), 'seen'\nassert os.listdir() == [], 'seen'"
+    heard = []
+    try:
+        for source in (write, look):
+            steps = [{"number": 0, "source": source, "answers": []}]
+            outcome = lane.run({"steps": steps, "seed": 0, "library": []}, Limits(), heard.append)
+            assert outcome.lost is None
+    finally:
+        lane.close()
+    assert [message["ran"] for message in heard if "ran" in message] == [None, None]
+
+
+def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    marking.close_lanes()
+    left = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(3600)\n    os._exit(0)"
+    )
+    submissions = {
+        "honest": answered(),
+        "endless": answered(extra=["while True: pass"]),
+        "exits": answered(kl__split="def split_kl(q_z_given_x, p_z):\n    import os; os._exit(0)"),
+        "leaves": answered(extra=[left]),
+        "kills": answered(kl__split="def split_kl(q_z_given_x, p_z):\n    import os; os.kill(os.getppid(), 9)"),
+    }
+    for student, book in submissions.items():
+        hand_in(tmp_path / "in", student, book)
+    summary = grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT, limits=Limits(seconds=2))
+    assert summary.walls["files"] == summary.walls["network"] == "none"
+    failed = [(row["student"], row["task"]) for row in rows(tmp_path / "out/grades.csv") if row["verdict"] != "passed"]
+    assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
+
+
+@pytest.fixture
+def class_of_six(tmp_path):
+    for n, (book, _) in enumerate(made_up("04", 6)):
+        hand_in(tmp_path / "in", f"student {n}", book)
+    return tmp_path
+
+
+def test_the_same_seed_gives_the_same_files(class_of_six):
+    for out in ("a", "b"):
+        assert run(class_of_six / "in", "--out", class_of_six / out, "--seed", 5).exit_code == 0
+    for name in ("grades.csv", "totals.csv", *(f"feedback/student {n}.html" for n in range(6))):
+        assert (class_of_six / "a" / name).read_bytes() == (class_of_six / "b" / name).read_bytes()
+
+
+def test_only_what_changed_is_run_again(class_of_six):
+    command = (class_of_six / "in", "--out", class_of_six / "out")
+    assert "6 submissions marked" in run(*command).output
+    before = (class_of_six / "out" / "grades.csv").read_bytes()
+    seed = json.loads((class_of_six / "out" / "report.json").read_text())["seed"]
+    assert "0 submissions marked" in run(*command).output
+    assert (class_of_six / "out" / "grades.csv").read_bytes() == before
+    hand_in(class_of_six / "in", "student 3", answered())
+    said = run(*command).output
+    assert "1 submissions marked" in said
+    assert "5 were marked before" in said
+    assert json.loads((class_of_six / "out" / "report.json").read_text())["seed"] == seed
+    assert "6 submissions marked" in run(*command, "--seed", seed + 1).output
+    assert "6 submissions marked" in run(*command, "--seconds", 9).output
+
+
+SLOW = "import time\ntime.sleep(0.5)"
+
+
+def start(folder, out, *more, enough=3):
+    """The command in a process of its own, once it has written some submissions down."""
+    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", out, "--root", ROOT]
+    command = [str(word) for word in (*command, "--seed", 5, *more)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None and kept(out) < enough:
+        time.sleep(0.05)
+    assert kept(out) >= enough, process.communicate()
+    return process
+
+
+def kept(out):
+    """How many submissions have been written down."""
+    try:
+        with sqlite3.connect(f"file:{out / 'results.sqlite'}?mode=ro&immutable=1", uri=True) as base:
+            return base.execute("SELECT count(*) FROM submissions").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_what_was_stopped_goes_on(tmp_path, how, code):
+    for n in range(12):
+        hand_in(tmp_path / "in", f"student {n}", answered(extra=[SLOW]))
+    process = start(tmp_path, tmp_path / "out")
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert how == signal.SIGKILL or "the same command goes on" in said
+    assert 3 <= kept(tmp_path / "out") < 12
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--seed", 5)
+    assert result.exit_code == 0
+    before = int(result.output.split(" were marked before")[0].split()[-1])
+    assert before >= 3
+    assert len(rows(tmp_path / "out" / "grades.csv")) == 12 * 6
+
+
+def test_two_runs_do_not_write_to_the_same_folder(tmp_path):
+    for n in range(6):
+        hand_in(tmp_path / "in", f"student {n}", answered(extra=[SLOW]))
+    process = start(tmp_path, tmp_path / "out")
+    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "another run writes to it" in result.output
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_files_for_people_and_other_systems(tmp_path):
+    names = ["Müller, Jörg", "李小明", 'O"Neil', "=cmd", " space ", "a" * 250]
+    for student in names:
+        hand_in(tmp_path / "in", student, answered())
+    hand_in(tmp_path / "in", "李小明", notebook("05", "exercises"), "05")
+    assert run(tmp_path / "in", "--out", tmp_path / "out").exit_code == 0
+    grades = rows(tmp_path / "out" / "grades.csv")
+    assert list(grades[0]) == ["student", "exercise", "task", "points", "max_points", "verdict", "hint"]
+    assert {row["student"] for row in grades} == set(names)
+    totals = {row["Student"]: row for row in rows(tmp_path / "out" / "totals.csv")}
+    assert list(totals["李小明"]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", NAME, NAMES["05"]]
+    assert (totals["李小明"][NAME], totals["李小明"][NAMES["05"]]) == ("14", "0")
+    assert (totals["=cmd"][NAME], totals["=cmd"][NAMES["05"]]) == ("14", "")
+    pages = {path.name for path in (tmp_path / "out" / "feedback").iterdir()}
+    assert pages == {page_name(student) for student in names}
+    text = (tmp_path / "out" / "feedback" / "李小明.html").read_text(encoding="utf-8")
+    assert "14 of 14" in text
+    assert "kl_discrete" in text
+    assert "src=" not in text
+    assert "http" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nowhere", "--out", "out"), "no folder"),
+        (("empty", "--out", "out"), "no submissions"),
+        (("in", "--out", "in/out"), "lie in each other"),
+        (("in", "--out", "file"), "is a file"),
+        (("in", "--out", "out", "--dask", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+    ],
+)
+def test_bad_arguments_get_one_line(tmp_path, monkeypatch, arguments, words):
+    hand_in(tmp_path / "in", "ann", answered())
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(grading, "DASK_TIMEOUT", 1)
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not Path("in/out").exists()
+
+
+def test_no_course_gets_one_line(tmp_path):
+    hand_in(tmp_path / "in", "ann", answered())
+    result = CliRunner().invoke(
+        app, ["grade", str(tmp_path / "in"), "--out", str(tmp_path / "o"), "--root", str(tmp_path)]
+    )
+    assert (result.exit_code, "give --root" in result.output) == (1, True)
+
+
+def test_nbgraders_layout_is_understood_and_twice_is_told(tmp_path):
+    hand_in(tmp_path / "in", "ann", answered(), name=f"{NAME}/{NAME}.ipynb")
+    hand_in(tmp_path / "in", "bob", answered())
+    hand_in(tmp_path / "in", "bob", notebook(folder="exercises"), name=f"{NAME}/{NAME}.ipynb")
+    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 3
+    assert f"bob/{NAME}.ipynb: handed in twice" in result.output
+    totals = {row["Student"]: row[NAME] for row in rows(tmp_path / "out" / "totals.csv")}
+    assert totals["ann"] == "14"
+
+
+def test_a_fault_of_ours_costs_nobody_else(tmp_path, monkeypatch):
+    for student in ("ann", "bob"):
+        hand_in(tmp_path / "in", student, answered(extra=[f"student = {student!r}"]))
+    real = grading.mark
+
+    def faulty(exercise, contents, *rest):
+        if "bob" in str(contents.steps):
+            raise RuntimeError("a fault")
+        return real(exercise, contents, *rest)
+
+    monkeypatch.setattr(grading, "mark", faulty)
+    summary = grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT)
+    assert summary.troubles == [f"bob/{NAME}: not marked (RuntimeError('a fault'))"]
+    assert {row["student"] for row in rows(tmp_path / "out" / "grades.csv")} == {"ann"}
+    monkeypatch.undo()
+    assert grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT).marked == 1
+
+
+def test_a_dask_cluster_gives_the_same_also_when_a_worker_is_killed(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    for n, (book, _) in enumerate(made_up("04", 10)):
+        book.cells.insert(2, nbformat.v4.new_code_cell(SLOW))
+        hand_in(tmp_path / "in", f"student {n}", book)
+    grading.grade(tmp_path / "in", tmp_path / "here", root=ROOT, seed=5)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        workers = [worker.pid for worker in cluster.workers.values()]
+        process = start(tmp_path, tmp_path / "there", "--dask", cluster.scheduler_address, enough=2)
+        assert kept(tmp_path / "there") < 10
+        os.kill(workers[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    for name in ("grades.csv", "totals.csv"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
