@@ -1,6 +1,7 @@
 """Passing grades on to nbgrader: into its gradebook, and as the notebooks that its form grader and feedback show."""
 
 import os
+import shutil
 import sys
 import warnings
 from contextlib import closing
@@ -31,7 +32,8 @@ def write_gradebook(
 ) -> list[str]:
     """Write the points into nbgrader's gradebook, each exercise an assignment of one notebook of the same name.
 
-    Points that a person gave stay as they are. The notebooks go to `autograded/` beside the gradebook.
+    Points that a person gave stay as they are. The notebooks go to `autograded/` beside the gradebook, and the exercise
+    with its answers to `source/`, where the form grader looks for assignments, if it is not there.
 
     Args:
         path: of the gradebook; made where there is none.
@@ -62,20 +64,27 @@ def _write(path, url, root, marked, exercises):
     troubles = []
     for name in sorted({submission.exercise for submission in marked}):
         _make_assignment(url, name, root / "exercises" / f"{name}.ipynb")
+        source = path.resolve().parent / "source" / name / f"{name}.ipynb"
+        if not source.exists():
+            source.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / "solutions" / f"{name}.ipynb", source)
     with closing(Gradebook(url)) as gradebook:
         for student in sorted({submission.student for submission in marked}):
             gradebook.update_or_create_student(student)
         for submission, one in marked.items():
-            gradebook.update_or_create_submission(submission.exercise, submission.student)
+            exercise = exercises[submission.exercise]
+            folder = path.resolve().parent / "autograded" / submission.student / exercise.name
+            gradebook.update_or_create_submission(exercise.name, submission.student)
+            before = _written(folder / f"{exercise.name}.ipynb", exercise)
             try:
-                notebook = _notebook(submission, url, one, exercises[submission.exercise], path.resolve().parent)
+                _write_notebook(folder, submission, url, one, exercise)
             except Unreadable:
-                notebook = None
+                pass
             except Exception as error:  # nbgrader stops at notebooks that it does not like
-                notebook = None
                 about = f"{submission.student}/{submission.exercise}"
                 troubles.append(f"{about}: its grades are in the gradebook, its notebook is not ({error!r})")
-            _save(gradebook, submission, one, exercises[submission.exercise], notebook)
+            after = _written(folder / f"{exercise.name}.ipynb", exercise)
+            _save(gradebook, submission, one, exercise, after, before is not None and before != after)
         gradebook.db.commit()
     return troubles
 
@@ -94,8 +103,10 @@ def _resources(url, name, student=None):
     return {"nbgrader": {"notebook": name, "assignment": name, "student": student, "db_url": url}}
 
 
-def _notebook(submission, url, marked, exercise, course):
-    """Write the student's notebook with the verdicts below the answers, and return it."""
+def _write_notebook(folder, submission, url, marked, exercise):
+    """Write the student's notebook with the verdicts below the answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{exercise.name}.ipynb").unlink(missing_ok=True)
     notebook = read_notebook(raw(submission.path))
     resources = _resources(url, exercise.name, submission.student)
     for step in (ClearOutput, DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata):
@@ -105,10 +116,7 @@ def _notebook(submission, url, marked, exercise, course):
         result = by_check.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
         if result is not None and cell.cell_type == "code":
             cell.outputs = [_output(result)]
-    folder = course / "autograded" / submission.student / exercise.name
-    folder.mkdir(parents=True, exist_ok=True)
     write(notebook, folder / f"{exercise.name}.ipynb")
-    return notebook
 
 
 def _output(result):
@@ -118,22 +126,24 @@ def _output(result):
     return nbformat.v4.new_output("error", ename="CheckFailed", evalue=result.verdict, traceback=text.splitlines())
 
 
-def _save(gradebook, submission, marked, exercise, notebook):
+def _save(gradebook, submission, marked, exercise, written, written_again):
     where = (exercise.name, exercise.name, submission.student)
-    points = {f"{exercise.answer_id(result.task)}-check": result.points for result in marked.results}
-    points[exercise.written] = _written(notebook, exercise.written)
-    for cell, earned in points.items():
-        grade = gradebook.find_grade(cell, *where)
-        grade.auto_score = earned
-        grade.needs_manual_grade = earned is None or grade.manual_score is not None
     for result in marked.results:
+        grade = gradebook.find_grade(f"{exercise.answer_id(result.task)}-check", *where)
+        changed = grade.auto_score not in (None, result.points)
+        grade.auto_score = result.points
+        grade.needs_manual_grade = grade.manual_score is not None and (changed or grade.needs_manual_grade)
         comment = gradebook.find_comment(exercise.answer_id(result.task), *where)
         comment.auto_comment = result.hint or None
+    grade = gradebook.find_grade(exercise.written, *where)
+    answered = written is not None and utils.determine_grade(written)[0] is None
+    grade.auto_score = None if answered else 0.0  # a person has to read what was answered
+    grade.needs_manual_grade = answered and (grade.manual_score is None or written_again or grade.needs_manual_grade)
 
 
-def _written(notebook, name):
-    """No points where the question in words was not answered; None where a person has to read."""
-    for cell in notebook.cells if notebook is not None else ():
-        if cell.metadata.get("nbgrader", {}).get("grade_id") == name:
-            return utils.determine_grade(cell)[0]
-    return 0.0
+def _written(path, exercise):
+    """The cell with the answer in words of a notebook that was written before; None where there is none."""
+    if not path.exists():
+        return None
+    cells = nbformat.read(path, as_version=4).cells
+    return next((c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.written), None)
