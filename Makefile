@@ -34,6 +34,7 @@ build:
 bench:
 	@$(PYTHON) course.py setup --bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
+	.venv/bin/python benchmarks/grading.py
 
 clean:
 	@$(PYTHON) course.py clean

@@ -1,0 +1,115 @@
+"""Time `vae-lessons grade` against `nbgrader autograde` on the same files, and on a whole class; print Markdown tables.
+
+    python benchmarks/grading.py              # 100 submissions of one exercise, marked by both; then a class of 200
+
+Submissions are made up: a mix of right, wrong and unfinished answers. Memory is that of the command and all its
+children, each page counted once (PSS), looked at twice a second. --students 0 leaves the class out.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from tqdm import tqdm
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from handed_in import NAMES, hand_in, made_up  # noqa: E402
+
+LAYOUT = "{name}/{name}.ipynb"  # nbgrader's: submitted/STUDENT/EXERCISE/EXERCISE.ipynb
+
+
+def measured(command: list, folder: Path) -> tuple[float, float]:
+    """Seconds that a command takes, and its peak memory in GiB with all its children."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
+    started, peak = time.perf_counter(), 0
+    with open(folder / "log", "w") as log:
+        process = psutil.Popen(list(map(str, command)), cwd=folder, env=environment, stdout=log, stderr=log)
+        while process.poll() is None:
+            peak = max(peak, sum(map(memory, [process, *children(process)])))
+            time.sleep(0.5)
+    seconds = time.perf_counter() - started
+    if process.returncode not in (0, 3):
+        raise SystemExit(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
+    return seconds, peak / 2**30
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    """All that a process started, and what these started."""
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def memory(process: psutil.Process) -> int:
+    """Bytes of a process; what several share is divided among them."""
+    try:
+        return process.memory_full_info().pss
+    except psutil.Error:
+        return 0
+
+
+def grade(folder: Path) -> tuple[float, float, dict]:
+    """Mark `submitted/` with this project: seconds, GiB and the report."""
+    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "submitted", "--out", folder / "results"]
+    seconds, peak = measured([*command, "--root", ROOT], folder)
+    return seconds, peak, json.loads((folder / "results" / "report.json").read_text())
+
+
+def against_nbgrader(number: str, n: int) -> None:
+    """Mark n submissions of one exercise with both."""
+    name = NAMES[number]
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        for student, (book, _) in enumerate(made_up(number, n)):
+            hand_in(folder / "submitted", f"student-{student:03}", book, name=LAYOUT.format(name=name))
+        (folder / "source" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "solutions" / f"{name}.ipynb", folder / "source" / name)
+        measured([sys.executable, "-m", "nbgrader", "generate_assignment", name], folder)
+        ours = grade(folder)
+        theirs = measured([sys.executable, "-m", "nbgrader", "autograde", name], folder)
+    print(f"| {n} submissions of exercise {number} | seconds | submissions a second | peak memory, GiB |")
+    print("|---|---|---|---|")
+    for label, (seconds, peak, *_) in (("`nbgrader autograde`", theirs), ("`vae-lessons grade`", ours)):
+        print(f"| {label} | {seconds:.1f} | {n / seconds:.2f} | {peak:.2f} |")
+    print(f"\n{theirs[0] / ours[0]:.1f} times the throughput.\n", flush=True)
+
+
+def whole_class(students: int) -> None:
+    """Mark a class with all exercises in one go."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home)
+        for number in tqdm(NAMES, desc="making the class up"):
+            for student, (book, _) in enumerate(made_up(number, students)):
+                hand_in(folder / "submitted", f"student-{student:03}", book, number)
+        seconds, peak, report = grade(folder)
+    n = report["marked"]
+    print(f"| {students} students, {len(NAMES)} exercises each | |\n|---|---|")
+    print(f"| submissions | {n} |\n| seconds | {seconds:.0f} |\n| submissions a second | {n / seconds:.1f} |")
+    print(f"| peak memory, GiB | {peak:.2f} |\n| verdicts | {json.dumps(report['verdicts'])[1:-1]} |", flush=True)
+
+
+def main(
+    submissions: Annotated[int, typer.Option(help="How many for the comparison with nbgrader; 0 leaves it out.")] = 100,
+    exercise: Annotated[str, typer.Option(help="Of which exercise.")] = "04",
+    students: Annotated[int, typer.Option(help="How many in the class; 0 leaves it out.")] = 200,
+) -> None:
+    """Run the benchmark and print its results."""
+    if submissions:
+        against_nbgrader(exercise, submissions)
+    if students:
+        whole_class(students)
+
+
+if __name__ == "__main__":
+    typer.run(main)
