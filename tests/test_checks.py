@@ -1,5 +1,6 @@
 """What a student reads, whatever the function does."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from scipy.stats import norm
 
-from vae_lessons import checks
-from vae_lessons.checks.observe import Draws, Gradients, Seed, observe_cases, values
+from vae_lessons import checks, distributions, latents
+from vae_lessons.checks.observe import Draws, Gradients, LibraryCalled, Seed, observe_cases, switched_off, values
 from vae_lessons.checks.task import Close, Mistake, SameMoments, Task, judge
 from vae_lessons.progress import recorded, report
 
@@ -137,6 +138,29 @@ def test_gradients_are_looked_at():
     for cut in (lambda a, b: (a * b).detach(), lambda a, b: a.detach() * b):
         assert "gradient of the result for a" in say(cut, task).title
     assert say(lambda a, b: (a * b).detach().numpy(), task).kind == "type"
+
+
+def test_the_librarys_own_function_is_no_answer_and_works_again_afterwards():
+    mu, log_var = torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2)
+
+    def called(mu, log_var):
+        return distributions.kl_to_standard_normal(mu, log_var)
+
+    verdict = judge(checks.TASKS["kl/standard_normal"], called)
+    assert verdict.kind == "library"
+    assert "You call the library's own kl_to_standard_normal." in verdict.message
+    assert called(mu, log_var).tolist() == [2.5]
+    with pytest.raises(checks.CheckFailed, match="kl_normal"):  # asked for in another task of the same exercise
+        checks.check("kl/standard_normal", lambda mu, log_var: distributions.kl_normal(mu, log_var, 0 * mu, 0 * mu))
+    task = checks.TASKS["latent/traverse"]
+    assert judge(task, lambda z, index, mu, steps: latents.traverse(z, index, steps)).kind == "library"
+
+
+@pytest.mark.parametrize("name", sorted({name for names in checks.LIBRARY.values() for name in names}))
+def test_what_is_switched_off_is_there_and_told_by_its_name(name):
+    module, _, function = name.rpartition(".")
+    with switched_off([name]), pytest.raises(LibraryCalled, match=function):
+        getattr(importlib.import_module(module), function)()
 
 
 def sampling(function, errors=6.0):

@@ -232,6 +232,29 @@ def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeyp
     assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
 
 
+@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+def test_an_ordinary_user_has_walls_too(tmp_path):
+    function = "def split_kl(q_z_given_x, p_z):\n    "
+    bodies = {
+        "kills": "import os; os.kill(os.getppid(), 9)",
+        "kills all": "import os; os.kill(-1, 9)",
+        "looks": "import os; return open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
+        "reads": f"return open('{tmp_path}/in/honest/{NAME}.ipynb').read()",
+        "becomes root": "import ctypes; return 1 / (ctypes.CDLL(None).unshare(0x10000000) == 0)",
+    }
+    hand_in(tmp_path / "in", "honest", answered())
+    for student, body in bodies.items():
+        hand_in(tmp_path / "in", student, answered(kl__split=function + body))
+    bwrap = [Walls.here().bwrap, "--dev-bind", "/", "/", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    command = ["grade", tmp_path / "in", "--out", tmp_path / "out", "--root", ROOT, "--seconds", 5]
+    subprocess.run([*bwrap, sys.executable, "-m", "vae_lessons.cli", *map(str, command)], check=True)
+    wrong = [row for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"]
+    assert {(row["student"], row["task"]) for row in wrong} == {(student, "kl/split") for student in bodies}
+    told = {row["student"]: row["verdict"] for row in wrong}
+    assert {told["looks"], told["reads"], told["becomes root"]} == {"raised"}
+    assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text())["walls"]["user"]
+
+
 @pytest.fixture
 def class_of_six(tmp_path):
     for n, (book, _) in enumerate(made_up("04", 6)):

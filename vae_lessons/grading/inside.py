@@ -35,10 +35,8 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     control = socket.socket(fileno=settings["control"])
     warm(settings["folder"])
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_DUMPABLE, 0)  # no child may look into this process or change it
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a child leaves running becomes ours, to be ended
+    control_process(PR_SET_DUMPABLE, 0)  # no child may look into this process or change it
+    control_process(PR_SET_CHILD_SUBREAPER, 1)  # what a child leaves running becomes ours, to be ended
     sweep(settings)
     send(control, {"ready": True})
     while True:
@@ -59,6 +57,12 @@ def main() -> None:
         sweep(settings)
         used = {"seconds": time.monotonic() - started, "bytes": usage.ru_maxrss * 1024}
         send(control, {"ended": os.waitstatus_to_exitcode(status), **used})
+
+
+def control_process(option: int, value: int) -> None:
+    """Linux's prctl, on this process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def warm(folder: str) -> None:
@@ -212,6 +216,7 @@ def child(request: dict, out: int, settings: dict) -> None:
 
 def limit(limits: dict, settings: dict) -> None:
     """Limits that the system keeps for us, and no rights but those of a user whom nothing belongs to."""
+    control_process(PR_SET_DUMPABLE, 1)  # or its own files in /proc would not be its own
     size = limits["bytes"]
     if sys.platform == "linux":
         size += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -236,8 +241,7 @@ def limit(limits: dict, settings: dict) -> None:
         os.setgroups([])
         os.setresgid(*[settings["uid"]] * 3)
         os.setresuid(*[settings["uid"]] * 3)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 1)
+        control_process(PR_SET_DUMPABLE, 1)  # another user begins without it
 
 
 def run(answering, source: str) -> dict:

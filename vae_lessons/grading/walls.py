@@ -99,12 +99,12 @@ class Walls:
 
     def report(self) -> dict[str, str]:
         """Each wall, and what it is made of."""
-        bubble = "bubblewrap" if self.bwrap else "none"
+        own_name = "the same user" + (", in a namespace of its own" if self.bwrap else "")
         return {
-            "files": f"{bubble}: read-only system, no course, submissions or results" if self.bwrap else "none",
-            "network": bubble,
-            "processes": f"{bubble}: own process numbers" if self.bwrap else "ended by their parent",
-            "user": "another user than root" if self.other_user else "the same user",
+            "files": "bubblewrap: a read-only system, no course, submissions or results" if self.bwrap else "none",
+            "network": "bubblewrap: none to be had" if self.bwrap else "none",
+            "processes": "bubblewrap: only its own to be seen" if self.bwrap else "none; what is left running is ended",
+            "user": "another user than root" if self.other_user else own_name,
             "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
         }
 
