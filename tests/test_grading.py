@@ -23,7 +23,10 @@ from vae_lessons.grading.results import page_name
 from vae_lessons.grading.submissions import read, read_exercises
 from vae_lessons.grading.walls import Lane, Limits, Walls
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
+    pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId"),  # made on purpose
+]
 COURSE = read_exercises(ROOT)
 NAME = NAMES["04"]
 SEED = 3
@@ -196,19 +199,58 @@ def test_what_is_said_of_draws_and_gradients_is_not_believed():
     assert verdicts(answered("03", extra=[fake], gradient__repaired=cut), "03")["gradient/repaired"] != "passed"
 
 
-def test_every_lane_begins_with_an_empty_folder():
+@pytest.fixture
+def lane():
     lane = Lane(7, Walls.here())
-    write = "import pathlib\npathlib.Path('/tmp/answers').write_text('kl')\npathlib.Path('here').write_text('kl')"
-    look = "import os\nassert not os.path.exists('/tmp/answers'), 'seen'\nassert os.listdir() == [], 'seen'"
+    yield lane
+    lane.close()
+
+
+def look(lane, source, limits=Limits()):  # noqa: B008
+    """What a lane says of one cell: why it was lost, and its error."""
     heard = []
-    try:
-        for source in (write, look):
-            steps = [{"number": 0, "source": source, "answers": []}]
-            outcome = lane.run({"steps": steps, "seed": 0, "library": []}, Limits(), heard.append)
-            assert outcome.lost is None
-    finally:
-        lane.close()
-    assert [message["ran"] for message in heard if "ran" in message] == [None, None]
+    steps = [{"number": 0, "source": source, "answers": []}]
+    outcome = lane.run({"steps": steps, "seed": 0, "library": []}, limits, heard.append)
+    return outcome.lost, next((message["ran"] for message in heard if "ran" in message), None)
+
+
+def test_a_submission_finds_nothing_of_the_one_before(lane):
+    secret = "kl" + "_answer_of_somebody_else"
+    write = (
+        f"import pathlib\npathlib.Path('/tmp/answers').write_text('{secret}')\npathlib.Path('here').write_text('kl')"
+    )
+    files = "import os\nassert not os.path.exists('/tmp/answers'), 'seen'\nassert os.listdir() == [], 'seen'"
+    memory = """
+import re
+wanted = "_answer_of_".encode() + "somebody_else".encode()
+with open("/proc/self/mem", "rb", 0) as memory:
+    for line in open("/proc/self/maps"):
+        start, end, kind = re.match(r"(\\w+)-(\\w+) (\\S+)", line).groups()
+        if kind.startswith("rw"):
+            try:
+                memory.seek(int(start, 16))
+                found = memory.read(int(end, 16) - int(start, 16))
+            except (OSError, ValueError, OverflowError):
+                continue
+            assert b"kl" + wanted not in found, "seen"
+"""
+    assert look(lane, write) == (None, None)
+    assert look(lane, files) == (None, None)
+    assert look(lane, memory) == (None, None)
+    assert look(lane, f"x = '{secret}'" + memory)[1].endswith("AssertionError: seen")  # it can be found
+
+
+def test_memory_is_counted_over_all_children(lane):
+    source = "import os, time\nfor _ in range(3): os.fork()\nx = bytearray(os.urandom(1 << 20) * 100)\ntime.sleep(60)"
+    lost, _ = look(lane, source, Limits(seconds=60, bytes=400 << 20))
+    assert lost == "memory"
+    assert look(lane, "1 / 1") == (None, None)
+
+
+def test_a_lane_is_of_use_after_the_worst(lane):
+    for source in ("while True: pass", "import os; os._exit(1)", "import os; os.kill(-1, 9)"):
+        assert look(lane, source, Limits(seconds=1))[0] != "passed"
+        assert look(lane, "1 / 1") == (None, None)
 
 
 def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ import psutil
 
 LENGTH = struct.Struct("!Q")
 WARM = ("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.decomposition", "sklearn.linear_model")
+STOP = b"x"
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 
 
@@ -39,24 +40,22 @@ def main() -> None:
     control_process(PR_SET_CHILD_SUBREAPER, 1)  # what a child leaves running becomes ours, to be ended
     sweep(settings)
     send(control, {"ready": True})
-    while True:
-        request, out = receive(control)
-        if request is None:
-            sweep(settings)
-            return
+    while pipes := receive(control):
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
             control.close()
             try:
-                child(request, out, settings)
+                child(*pipes, settings)
             finally:
                 os._exit(1)
-        os.close(out)
+        for pipe in pipes:
+            os.close(pipe)
         status, usage = wait(pid, control)
         sweep(settings)
         used = {"seconds": time.monotonic() - started, "bytes": usage.ru_maxrss * 1024}
         send(control, {"ended": os.waitstatus_to_exitcode(status), **used})
+    sweep(settings)
 
 
 def control_process(option: int, value: int) -> None:
@@ -97,19 +96,15 @@ def send(control: socket.socket, message: dict) -> None:
     control.sendall(LENGTH.pack(len(text)) + text)
 
 
-def receive(control: socket.socket):
-    """The next request and the pipe for its answers; None, None at the end."""
-    head, pipes, _, _ = socket.recv_fds(control, LENGTH.size, 1)
-    if not head:
-        return None, None
-    left, parts = LENGTH.unpack(head)[0], []
-    while left:
-        part = control.recv(min(left, 1 << 20))
-        if not part:
-            return None, None
-        parts.append(part)
-        left -= len(part)
-    return pickle.loads(b"".join(parts)), pipes[0]
+def receive(control: socket.socket) -> list[int]:
+    """The next submission: a file to read it from and a pipe for its answers; nothing at the end.
+
+    This process never reads it, so that a later child finds nothing of it in the memory that it begins with.
+    """
+    while True:
+        word, pipes, _, _ = socket.recv_fds(control, 1, 2)
+        if word != STOP:  # that came too late for the last one
+            return pipes
 
 
 def wait(pid: int, control: socket.socket):
@@ -173,11 +168,13 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def child(request: dict, out: int, settings: dict) -> None:
+def child(given: int, out: int, settings: dict) -> None:
     """Run the steps of a submission one after another, and tell of each."""
     import numpy as np
     import torch
 
+    with os.fdopen(given, "rb") as file:
+        request = pickle.load(file)
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):

@@ -13,7 +13,6 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,10 @@ from pathlib import Path
 
 import psutil
 
+from vae_lessons.grading.inside import LENGTH, STOP
+
 __all__ = ["Lane", "LaneError", "Limits", "Outcome", "Walls"]
 
-LENGTH = struct.Struct("!Q")
 LIBRARY = Path(__file__).parents[1]
 INSIDE = ("data", "distributions", "evaluation", "faces", "latents", "models", "plotting", "training", "widgets")
 FIRST_UID = 61000
@@ -108,7 +108,7 @@ class Walls:
             "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
         }
 
-    def command(self, lane: int, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
+    def command(self, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
         """How to start Python behind the walls."""
         if not self.bwrap:
             return [sys.executable]
@@ -182,13 +182,9 @@ class Lane:
             "uid": FIRST_UID + self.number if self.walls.other_user else None,
         }
         self.log = open(home / "log", "w+b")  # noqa: SIM115
+        command = self.walls.command(library, folder, self.hidden)
         self.process = subprocess.Popen(
-            [
-                *self.walls.command(self.number, library, folder, self.hidden),
-                "-m",
-                "vae_lessons.grading.inside",
-                json.dumps(settings),
-            ],
+            [*command, "-m", "vae_lessons.grading.inside", json.dumps(settings)],
             pass_fds=[theirs.fileno()],
             env=environment("/library" if self.walls.bwrap else str(library), folder),
             cwd="/",
@@ -215,14 +211,12 @@ class Lane:
         """
         if self.process is None or self.process.poll() is not None:
             self.start()
-        payload = pickle.dumps(request | {"limits": asdict(limits)})
         ours, theirs = os.pipe()
         try:
-            try:
-                socket.send_fds(self.control, [LENGTH.pack(len(payload))], [theirs])
-                self.control.sendall(payload)
-            finally:
-                os.close(theirs)
+            with tempfile.TemporaryFile() as file, os.fdopen(theirs, "wb") as out:
+                pickle.dump(request | {"limits": asdict(limits)}, file)
+                file.seek(0)
+                socket.send_fds(self.control, [b"r"], [file.fileno(), out.fileno()])
             lost, finished = self._listen(ours, limits, hear)
         except OSError:  # the lane went away
             lost, finished = None, False
@@ -231,14 +225,15 @@ class Lane:
         ended = (self._read(GRACE) if lost is None else self._stop()) or {}
         if lost is None and not finished:
             lost = crash(ended.get("ended"))
-        return Outcome(lost, ended.get("seconds", limits.seconds), ended.get("bytes", 0))
+        return Outcome(None if finished else lost, ended.get("seconds", limits.seconds), ended.get("bytes", 0))
 
     def _listen(self, pipe, limits, hear):
         """Pass on what the child says until it closes its pipe; why it has to be ended, and whether it is through."""
         began = time.monotonic()
-        until = began + min(limits.seconds, limits.total_seconds)
-        next_look, total, finished, buffer = began + 0.25, 0, False, bytearray()
-        while True:
+        last = began + limits.total_seconds
+        until, next_look = min(last, began + limits.seconds), began + 0.25
+        total, finished, buffer = 0, False, bytearray()
+        while not self.retired:
             if select.select([pipe], [], [], 0.1)[0]:
                 part = os.read(pipe, 1 << 20)
                 if not part:
@@ -249,22 +244,21 @@ class Lane:
                     if message is None or total > 32 * limits.answer_bytes:
                         return "crashed: nonsense was sent", finished
                     finished = finished or message.get("end") is True
-                    until = min(began + limits.total_seconds, time.monotonic() + (1 if finished else limits.seconds))
+                    until = min(last, time.monotonic() + (1 if finished else limits.seconds))
                     hear(message)
             now = time.monotonic()
             if now > until:
-                return (
-                    None if finished else "all time used" if now > began + limits.total_seconds else "timeout"
-                ), finished
+                return "all time used" if now > last else "timeout", finished
             if now > next_look:
                 next_look = now + 0.25
                 if self._memory() > limits.bytes:
                     return "memory", finished
+        return "crashed: marking was stopped", finished
 
     def _stop(self):
         """End the child; end the lane if it does not answer. What the warm process said of it."""
         with contextlib.suppress(OSError):
-            self.control.sendall(b"x")
+            self.control.sendall(STOP)
         ended = self._read(GRACE)
         if ended is None:
             self.close()
