@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from handed_in import NAMES, ROOT, answered, cell, hand_in, made_up, notebook
 from typer.testing import CliRunner
@@ -256,8 +257,11 @@ def test_a_lane_is_of_use_after_the_worst(lane):
 def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     marking.close_lanes()
+    program = "import time; time.sleep(3600)  # left_running_without_walls"
     left = (
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(3600)\n    os._exit(0)"
+        "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
+        f"    if os.fork() == 0: os.execv(sys.executable, [sys.executable, '-c', {program!r}])\n    os._exit(0)\n"
+        "import time; time.sleep(0.3)"
     )
     submissions = {
         "honest": answered(),
@@ -272,6 +276,7 @@ def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeyp
     assert summary.walls["files"] == summary.walls["network"] == "none"
     failed = [(row["student"], row["task"]) for row in rows(tmp_path / "out/grades.csv") if row["verdict"] != "passed"]
     assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
+    assert not [one for one in psutil.process_iter(["cmdline"]) if program in (one.info["cmdline"] or ())]
 
 
 @pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
