@@ -20,6 +20,7 @@ from vae_lessons import grading
 from vae_lessons.checks import EXERCISES, TASKS
 from vae_lessons.cli import app
 from vae_lessons.grading import marking
+from vae_lessons.grading.inside import STOP
 from vae_lessons.grading.results import page_name
 from vae_lessons.grading.submissions import read, read_exercises
 from vae_lessons.grading.walls import Lane, Limits, Walls
@@ -174,6 +175,14 @@ def test_an_old_notebook_format_is_read():
     assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits()).results} == {"passed"}
 
 
+def test_what_an_answer_draws_by_itself_is_the_same_in_every_run():
+    drawn = "random.random(), torch.rand(()), np.random.rand()"
+    noisy = f"import random\ndef kl_discrete(q, p):\n    raise ValueError(({drawn}))"
+    hints = [mark(answered(extra=["import numpy as np"], kl__discrete=noisy))[0]["kl/discrete"].hint for _ in range(2)]
+    assert "ValueError: (0." in hints[0]
+    assert hints[0] == hints[1]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_points_do_not_depend_on_the_seed(seed):
     for book, right in made_up("04", 4):
@@ -211,7 +220,7 @@ def look(lane, source, limits=Limits()):  # noqa: B008
     """What a lane says of one cell: why it was lost, and its error."""
     heard = []
     steps = [{"number": 0, "source": source, "answers": []}]
-    outcome = lane.run({"steps": steps, "seed": 0, "library": []}, limits, heard.append)
+    outcome = lane.run({"steps": steps, "library": []}, limits, heard.append)
     return outcome.lost, next((message["ran"] for message in heard if "ran" in message), None)
 
 
@@ -252,6 +261,14 @@ def test_a_lane_is_of_use_after_the_worst(lane):
     for source in ("while True: pass", "import os; os._exit(1)", "import os; os.kill(-1, 9)"):
         assert look(lane, source, Limits(seconds=1))[0] != "passed"
         assert look(lane, "1 / 1") == (None, None)
+
+
+def test_a_word_to_stop_that_comes_too_late_stops_nothing(lane):
+    assert look(lane, "1 / 1") == (None, None)
+    warm = lane.process.pid
+    lane.control.sendall(STOP)
+    assert look(lane, "1 / 1") == (None, None)
+    assert lane.process.pid == warm
 
 
 @pytest.mark.parametrize("walls", [Walls.here(), Walls(None, False)], ids=["walls", "no walls"])

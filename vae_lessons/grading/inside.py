@@ -200,9 +200,9 @@ def child(given: int, out: int, settings: dict) -> None:
 
     for step in request["steps"]:
         say({"begin": step["number"]})
-        random.seed(request["seed"])
-        np.random.seed(request["seed"] % 2**32)  # noqa: NPY002
-        torch.manual_seed(request["seed"])
+        random.seed(0)  # what an answer draws by itself is the same in every run
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
         if "source" in step:
             say(run(answering, step["source"]))
         else:

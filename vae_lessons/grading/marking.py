@@ -2,8 +2,6 @@
 
 import atexit
 import base64
-import hashlib
-import math
 import pickle
 import queue
 import re
@@ -116,7 +114,7 @@ def _examine(lane, exercise, contents, seed, limits, marked):
             elif "task" in step and ("seen" in message or "failure" in message):
                 seen.setdefault(step["task"], _arrays(message))
 
-        request = {"steps": steps, "seed": _others_seed(seed), "library": list(exercise.library)}
+        request = {"steps": steps, "library": list(exercise.library)}
         outcome = lane.run(request, replace(limits, total_seconds=left), hear)
         marked.seconds += outcome.seconds
         marked.bytes = max(marked.bytes, outcome.bytes)
@@ -155,13 +153,7 @@ def _arrays(message):
 def _array(dtype, shape, data):
     if not DTYPE.fullmatch(dtype):
         raise ValueError("not a plain dtype")
-    found = np.dtype(dtype)
-    data = base64.b64decode(data, validate=True)
-    if len(shape) > 16 or any(type(size) is not int or size < 0 for size in shape):
-        raise ValueError("not a shape")
-    if math.prod(shape) * found.itemsize != len(data):
-        raise ValueError("the shape and the bytes do not agree")
-    return np.frombuffer(data, dtype=found).reshape(shape)
+    return np.frombuffer(base64.b64decode(data, validate=True), dtype=np.dtype(dtype)).reshape(shape)
 
 
 def _result(key, seen):
@@ -189,11 +181,6 @@ def _result(key, seen):
     if verdict.kind == "different":
         hint += "\nThe check in your notebook shows a case with its numbers, where it finds one."
     return Result(task.name, 0.0, most, verdict.kind, hint)
-
-
-def _others_seed(seed):
-    """A seed for what students' code draws by itself: it tells nothing of the seed of the inputs."""
-    return int.from_bytes(hashlib.sha256(f"students' own draws {seed}".encode()).digest()[:4])
 
 
 @cache

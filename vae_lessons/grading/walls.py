@@ -205,7 +205,7 @@ class Lane:
         """Let a child run the steps of one submission.
 
         Args:
-            request: `steps`, `seed` and `library`, as `inside.child` takes them.
+            request: `steps` and `library`, as `inside.child` takes them.
             limits: what it may take.
             hear: called with each message of the child; what is in one is not to be trusted.
         """
