@@ -106,7 +106,8 @@ def explore(
     Args:
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
             It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
-        stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through.
+        stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
+            them. Labels name the sliders that are not the same in all.
         alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
         size: of one picture, in inches.
         sliders: widgets with a `description` and a `value`, such as `ipywidgets.FloatSlider`, by the names of
@@ -141,7 +142,8 @@ def explore(
     for slider in sliders.values():
         slider.observe(follow_newest, "value")
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
-    labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in sliders) for still in stills]
+    moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
+    labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
     drawn = [_picture(draw, size, still) for still in stills]
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
