@@ -133,8 +133,11 @@ def explore(
         slider.layout.width = slider.layout.width or "28em"
         slider.tooltip = slider.description
 
+    places = []  # of the axes: to lay them out anew takes as long as to draw them
+
     def follow():
-        picture.value, sentence = _picture(draw, size, {name: slider.value for name, slider in sliders.items()})
+        values = {name: slider.value for name, slider in sliders.items()}
+        picture.value, sentence, places[:] = _picture(draw, size, values, places)
         words.value = f"<p>{html.escape(sentence)}</p>"
 
     follow()
@@ -147,7 +150,7 @@ def explore(
     drawn = [_picture(draw, size, still) for still in stills]
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
-        for (png, sentence), label in zip(drawn, labels, strict=True)
+        for (png, sentence, _), label in zip(drawn, labels, strict=True)
     ]
     listed = ", ".join(slider.description for slider in sliders.values())
     plotting.show(
@@ -212,19 +215,25 @@ def _newest(follow, words):
     return changed
 
 
-def _picture(draw, size, values):
+def _picture(draw, size, values, places=()):
+    """The picture as PNG, the sentence, and where the axes lie: where they lay before, if there are as many."""
     figure = Figure(figsize=size)
     canvas = FigureCanvasAgg(figure)
     sentence = draw(figure, **values)
+    if len(places) == len(figure.axes):
+        figure.set_layout_engine("none")
+        for ax, place in zip(figure.axes, places, strict=True):
+            ax.set_position(place)
     png = io.BytesIO()
     canvas.print_png(png)  # not savefig: its tight crop would make the picture jump
-    return png.getvalue(), sentence
+    return png.getvalue(), sentence, [ax.get_position(original=True) for ax in figure.axes]
 
 
 def _smaller(png):
-    """The picture in 64 colours, in a third of the bytes."""
+    """The picture in 256 colours, in a third of the bytes."""
     smaller = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(smaller, format="png", optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    picture.save(smaller, format="png", optimize=True)
     return smaller.getvalue()
 
 

@@ -243,7 +243,7 @@ explore(
 )
 
 # %% [markdown]
-# The average code draws a face like no one's in particular. And no slider is called "smile": to reach one you have to move several, and other things change on the way. Before asking why, the first of the sayings.
+# The average code draws nobody's face in particular. And no slider is called "smile": one that brings a smile brings other changes with it. Before asking why, the first of the sayings.
 #
 # ## 2. Is the decoder smooth?
 #

@@ -1,4 +1,4 @@
-"""A JupyterLab as `make lab` starts it, a Chromium that opens lessons in it, and the interactive figures found there."""
+"""A JupyterLab as `make lab` starts it, a Chromium that opens lessons in it, and the interactive figures there."""
 
 import base64
 import importlib.util

@@ -8,7 +8,7 @@ import pytest
 from lab import until
 from scipy import optimize, stats
 
-# What each figure has to show at the values of its controls: functions of these, of the sentence's numbers and the figure.
+# What each figure has to show: functions of its controls' values, of the numbers in its sentence, and of the figure
 
 
 def close(found, expected, decimals=2, also=0.0):
@@ -179,9 +179,12 @@ def test_every_control_and_picture_has_a_name(lesson):
         named("radiogroup", box, [question], ".widget-radio-box")
         named("radio", box, box.locator(".widget-radio-box label").all_text_contents(), "input")
     for figure in lesson.figures:
-        labels = [figure.box.locator(f"{kind} > .widget-label") for kind in (".widget-slider", ".widget-toggle-buttons")]
-        named("slider", figure.box, labels[0].all_text_contents(), ".noUi-handle")
-        named("group", figure.box, labels[1].all_text_contents(), ".widget-toggle-buttons")
+        for role, control, element in (
+            ("slider", ".widget-slider", ".noUi-handle"),
+            ("group", ".widget-toggle-buttons", ".widget-toggle-buttons"),
+        ):
+            labels = figure.box.locator(f"{control} > .widget-label").all_text_contents()
+            named(role, figure.box, labels, element)
         alt = figure.image.get_attribute("alt")
         assert len(alt.split()) >= 8
         named("img", figure.box, [alt], "img")
