@@ -7,6 +7,7 @@ import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from jupyter_client.manager import run_kernel
 from PIL import Image
 
 from vae_lessons import plotting, widgets
@@ -177,6 +178,34 @@ def test_the_picture_follows_a_drag_that_never_pauses(shown, monkeypatch):
     asyncio.run(asyncio.wait_for(drag(), 60))
 
 
+IN_A_KERNEL = """
+import time, ipywidgets
+from vae_lessons.widgets import explore
+
+def draw(figure, slope):
+    time.sleep(0.1)
+    return f"A line of slope {slope}."
+
+slider = ipywidgets.IntSlider(description="slope", max=1000)
+explore(draw, slope=slider, stills=[{"slope": 0}], alt="A line through the origin, steeper as slope grows.")
+"""
+
+
+def test_a_kernel_draws_the_newest_of_the_values_that_queue_up(monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    with run_kernel(kernel_name="python3", extra_arguments=["--log-level=ERROR"]) as client:
+        client.execute_interactive(IN_A_KERNEL, timeout=60)
+        reply = client.execute_interactive("", user_expressions={"id": "slider.model_id"}, timeout=60)
+        slider = reply["content"]["user_expressions"]["id"]["data"]["text/plain"].strip("'")
+        for value in range(1, 201):
+            data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+            client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": slider, "data": data}))
+        drawn = 0
+        while "A line of slope 200." not in (text := str(client.get_iopub_msg(timeout=60)["content"])):
+            drawn += "A line of slope" in text
+    assert drawn < 40  # two or so, unless the machine is busy
+
+
 def test_an_error_in_drawing_is_shown(shown, monkeypatch):
     slider, _, words, _ = explored(monkeypatch)
 
@@ -198,6 +227,12 @@ def test_a_reader_without_a_kernel_sees_stills(shown, monkeypatch):
     assert figure["image/png"].startswith(b"\x89PNG")
     assert options["metadata"]["image/png"]["alt"] == ALT
     assert ALT in words["text/html"]
+
+
+def test_a_browser_s_rounding_is_not_drawn(shown, monkeypatch):
+    slider, _, words, _ = explored(monkeypatch, slope=ipw.FloatSlider(description="slope"))
+    slider.value = 2.000000000000001
+    assert "A line of slope 2.0." in words.value
 
 
 def test_every_still_can_be_taken_out_as_a_figure(shown, monkeypatch):

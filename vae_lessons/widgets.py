@@ -136,7 +136,7 @@ def explore(
     places = []  # of the axes: to lay them out anew takes as long as to draw them
 
     def follow():
-        values = {name: slider.value for name, slider in sliders.items()}
+        values = {name: _value(slider) for name, slider in sliders.items()}
         picture.value, sentence, places[:] = _picture(draw, size, values, places)
         words.value = f"<p>{html.escape(sentence)}</p>"
 
@@ -213,6 +213,11 @@ def _newest(follow, words):
         timer = loop.call_at(min(loop.time() + QUIET, first + LONGEST), run)
 
     return changed
+
+
+def _value(slider):
+    """What the slider stands at; browsers say 2.000000000000001 for 2.0."""
+    return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
 
 
 def _picture(draw, size, values, places=()):

@@ -163,12 +163,12 @@ class Figure:
         for name, handle in self.handles.items():
             found[name] = float(handle.get_attribute("aria-valuetext").replace("−", "-"))
         for group in self.box.get_by_role("group").all():
-            found[group.get_attribute("aria-label")] = group.locator("[aria-pressed=true]").inner_text()
+            found[group.get_attribute("aria-label")] = group.locator("[aria-pressed=true]").text_content()
         return found
 
     def sentence(self):
         """The words below the picture."""
-        return self.box.locator(".course-words p").inner_text()
+        return self.box.locator(".course-words p").text_content()
 
     def numbers(self):
         """The numbers in the sentence."""
