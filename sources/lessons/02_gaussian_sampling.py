@@ -346,7 +346,7 @@ def draw(figure, rho, sigma_1, sigma_2):
     ax.plot(*(L @ circle), color="C0")
     for column, style, colour in ((0, "-", "C1"), (1, (0, (1.5, 0.6)), "C2")):
         label = f"L, column {column + 1}, length {math.hypot(*L[:, column]):.2f}"
-        ax.plot([0, L[0, column]], [0, L[1, column]], style, color=colour, lw=3, label=label)
+        ax.plot([0, L[0, column]], [0, L[1, column]], ls=style, color=colour, lw=3, label=label)
         ax.plot(*L[:, column], "o", color=colour)
     ax.set(xlim=(-6, 6), ylim=(-6, 7.5), xticks=range(-6, 7, 2), xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
     ax.legend(loc="upper center", fontsize="small")
