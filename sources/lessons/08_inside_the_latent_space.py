@@ -196,7 +196,7 @@ def perturbed(figure, face, latent, steps):
     right.invert_yaxis()
     right.set(xlim=(-1, 1), xlabel="change (part of range)")
     most = max(range(9), key=lambda i: abs(change[i]))
-    return f"Latent {latent}, {steps} deviations: {names[most]} changes most, by {change[most]:.2f} of its range."
+    return f"Face {face}, latent {latent} at {steps} deviations: {names[most]} changes most, by {change[most]:.2f} of its range."
 
 
 explore(
