@@ -87,7 +87,7 @@ def perturbed(values, numbers, figure):
     assert numbers[:3] == [values["face"], values["latent"], values["steps"]]
     assert abs(numbers[3]) <= 1
     pixels = figure.pixels()
-    redrawn = pixels[:, : int(0.27 * pixels.shape[1])].tobytes()  # the left one of the two faces
+    redrawn = pixels[:, : int(0.24 * pixels.shape[1])].tobytes()  # the left one of the two faces
     assert figure.__dict__.setdefault("seen", {}).setdefault(values["face"], redrawn) == redrawn
 
 
@@ -99,12 +99,11 @@ def composed(values, numbers, figure):
 def live_digit(values, numbers, figure):
     close(numbers[:2], [values["z1"], values["z2"]], 1)
     pixels = figure.pixels()
-    grey = (np.ptp(pixels, axis=-1) < 3) & (pixels.mean(-1) < 250)
-    columns = np.arange(pixels.shape[1]) > 0.5 * pixels.shape[1]
-    dark = np.argwhere(grey & columns)
-    (top, left), (bottom, right) = dark.min(0), dark.max(0)
+    right = np.arange(pixels.shape[1]) > 0.56 * pixels.shape[1]  # nothing but the digit, on white
+    inside = np.argwhere((pixels.mean(-1) < 250) & right)
+    (top, left), (bottom, right) = inside.min(0), inside.max(0)
     ink = 784 * pixels[top : bottom + 1, left : right + 1].mean() / 255
-    np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=8)
+    np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=3)
 
 
 def edited(values, numbers, figure):
