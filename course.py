@@ -1,9 +1,10 @@
 """Set up, open and test the course.
 
-lab      install what is missing, then open JupyterLab on the first notebook
-test     install what is missing, then run every test, notebook and style check
-setup    only install what is missing (--bench: and what the benchmarks need)
-clean    remove .venv and caches, and nothing else
+lab           install what is missing, then open JupyterLab on the first notebook
+test          install what is missing, then run every test, notebook and style check
+test-browser  install what is missing, then try the interactive figures in JupyterLab with Chromium
+setup         only install what is missing (--bench: and what the benchmarks need)
+clean         remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
 """
@@ -139,9 +140,10 @@ def fault():
     return None
 
 
-def setup(bench=False):
+def setup(*more):
     """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already."""
-    extras = "test,bench" if bench else recorded().get("extras", "test")
+    before = recorded().get("extras", "test").split(",")
+    extras = ",".join(before + [extra for extra in more if extra not in before])
     reason = fault()
     if reason is None and recorded() == wanted(extras):
         return 0
@@ -247,6 +249,16 @@ def run(command, env):
             interrupted = True
 
 
+def lab_command(folder=ROOT):
+    """What starts JupyterLab in a folder."""
+    command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + folder]
+    command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        print("You are root here, so JupyterLab is started with --allow-root.", flush=True)
+        command += ["--allow-root"]
+    return command
+
+
 def lab(extra):
     """Open JupyterLab on the first notebook."""
     if not os.path.exists(os.path.join(ROOT, FIRST_NOTEBOOK)):
@@ -255,13 +267,8 @@ def lab(extra):
     code = run([PYTHON, "-m", "vae_lessons.cli", "update", "--only-new"], environment())
     if code:
         return code
-    command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
-    command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("You are root here, so JupyterLab is started with --allow-root.", flush=True)
-        command += ["--allow-root"]
     print("Opening JupyterLab. Ctrl-C here ends it.", flush=True)
-    code = run(command + extra, environment())
+    code = run(lab_command() + extra, environment())
     return 0 if code == 130 else code
 
 
@@ -289,6 +296,21 @@ def test(extra):
     return max(codes, key=abs)
 
 
+def chromium():
+    """The path of a Chromium: the one that CHROMIUM names, or one on the PATH; None where there is none."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, filter(None, names)) if path), None)
+
+
+def test_browser(extra):
+    """Open the lessons in JupyterLab and move every slider, with Chromium."""
+    if chromium() is None:
+        how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
+        stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
+    setup("browser")
+    return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
+
+
 def clean():
     """Remove .venv and caches, and nothing that anyone wrote."""
     if fault() != "missing":
@@ -307,10 +329,11 @@ def main(arguments):
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
-    parser.add_argument("command", choices=("lab", "test", "setup", "clean"))
+    parser.add_argument("command", choices=("lab", "test", "test-browser", "setup", "clean"))
     parser.add_argument("--bench", action="store_true", help="install what the benchmarks need, too")
     chosen = parser.parse_args(arguments[:cut])
-    commands = {"lab": lab, "test": test, "setup": lambda _: setup(chosen.bench), "clean": lambda _: clean()}
+    commands = {"lab": lab, "test": test, "test-browser": test_browser}
+    commands.update(setup=lambda _: setup("bench") if chosen.bench else setup(), clean=lambda _: clean())
     try:
         return commands[chosen.command](arguments[cut + 1 :])
     except KeyboardInterrupt:

@@ -70,7 +70,7 @@ def steps(course, monkeypatch):
 # Versions
 
 
-@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["bench"]])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *[line for extra in EXTRAS.values() for line in extra]])
 def test_every_dependency_is_pinned_within_its_range(line):
     requirement = Requirement(line)
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
@@ -113,7 +113,7 @@ def test_same_python_everywhere():
 def test_ci_runs_what_the_readme_says():
     job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
     assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
-    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    assert (ROOT / ".ci/run").read_text().splitlines()[-2:] == ["make test", "make test-browser"]
 
 
 # No addresses of package indexes, no paths of one machine
@@ -294,6 +294,25 @@ def test_bench_extra_stays(course, venv, steps):
     course.main(["setup"])
     assert steps == ["Installing"]
     assert course.recorded()["extras"] == "test,bench"
+
+
+def test_no_chromium_gets_one_line(course, venv, steps, monkeypatch):
+    monkeypatch.setenv("PATH", str(venv))
+    monkeypatch.setenv("CHROMIUM", "no-such-program")
+    with pytest.raises(SystemExit) as stopped:
+        course.main(["test-browser"])
+    assert re.fullmatch(r"course\.py: No Chromium was found\. Install it .*apt-get.* again\.", str(stopped.value))
+    assert not steps
+
+
+def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", sys.executable)  # any program
+    commands = []
+    monkeypatch.setattr(course, "run", lambda command, env: commands.append(command) or 0)
+    assert course.main(["test-browser", "--", "-k", "04"]) == 0
+    assert steps == ["Installing"]
+    assert course.recorded()["extras"] == "test,browser"
+    assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
 
 
 def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
