@@ -7,21 +7,27 @@ find = $(shell for python in python3.11 python3.12 python3.13 python3 python; do
 PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 	Python was not found. Install Python 3.11, then run make again))
 
-.PHONY: help lab test test-cpus build bench clean
+.PHONY: help lab test test-browser test-cpus build site bench clean
 
 help:
-	@echo "make lab        install what is missing, open JupyterLab on the first notebook"
-	@echo "make test       install what is missing, run every test, notebook and style check"
-	@echo "make test-cpus  compare the notebooks' outputs under several processor settings"
-	@echo "make build      build the notebooks from sources/"
-	@echo "make bench      run the benchmarks"
-	@echo "make clean      remove .venv and caches, and nothing else"
+	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
+	@echo "make test          install what is missing, run every test, notebook and style check"
+	@echo "make test-browser  build the site, and test it in Chromium"
+	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
+	@echo "make build         build the notebooks from sources/"
+	@echo "make site          build the edition for reading into build/site"
+	@echo "make bench         run the benchmarks"
+	@echo "make clean         remove .venv and caches, and nothing else"
 
 lab:
 	@$(PYTHON) course.py lab -- $(ARGS)
 
 test:
 	@$(PYTHON) course.py test -- $(ARGS)
+
+test-browser:
+	@$(PYTHON) course.py setup --site --browser
+	.venv/bin/python -m pytest tests/browser $(ARGS)
 
 test-cpus:
 	@$(PYTHON) course.py setup
@@ -30,6 +36,9 @@ test-cpus:
 build:
 	@$(PYTHON) course.py setup
 	.venv/bin/vae-lessons build $(ARGS)
+
+site:
+	@$(PYTHON) course.py site -- $(ARGS)
 
 bench:
 	@$(PYTHON) course.py setup --bench

@@ -2,7 +2,8 @@
 
 lab      install what is missing, then open JupyterLab on the first notebook
 test     install what is missing, then run every test, notebook and style check
-setup    only install what is missing (--bench: and what the benchmarks need)
+site     install what is missing, then build the edition for reading into build/site
+setup    only install what is missing (--bench, --site, --browser: and what the benchmarks, the site, its tests need)
 clean    remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
@@ -30,6 +31,11 @@ PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether that finished
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+EXTRAS = (
+    ("bench", "the benchmarks need"),
+    ("site", "the edition for reading needs"),
+    ("browser", "tests in a browser need"),
+)
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
 NBGRADER = [
     "nbgrader.server_extensions." + name
@@ -139,9 +145,13 @@ def fault():
     return None
 
 
-def setup(bench=False):
-    """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already."""
-    extras = "test,bench" if bench else recorded().get("extras", "test")
+def setup(more=()):
+    """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already.
+
+    What was once asked for stays: `more` adds extras to those of the last time.
+    """
+    extras = recorded().get("extras", "test").split(",")
+    extras = ",".join(extras + [name for name in more if name not in extras])
     reason = fault()
     if reason is None and recorded() == wanted(extras):
         return 0
@@ -289,6 +299,16 @@ def test(extra):
     return max(codes, key=abs)
 
 
+def site(extra):
+    """Build the edition for reading from the stored notebooks, which are not run."""
+    setup(["site"])
+    folders = ["-c", "docs", "-d", "build/doctrees", ".", "build/site"]
+    code = run([PYTHON, "-m", "sphinx", "-q", "-b", "html"] + folders + extra, environment())
+    if code == 0:
+        print("Built. Open build/site/index.html in a browser.", flush=True)
+    return code
+
+
 def clean():
     """Remove .venv and caches, and nothing that anyone wrote."""
     if fault() != "missing":
@@ -307,10 +327,12 @@ def main(arguments):
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
-    parser.add_argument("command", choices=("lab", "test", "setup", "clean"))
-    parser.add_argument("--bench", action="store_true", help="install what the benchmarks need, too")
+    parser.add_argument("command", choices=("lab", "test", "site", "setup", "clean"))
+    for name, what in EXTRAS:
+        parser.add_argument("--" + name, action="store_true", help="install what %s, too" % what)
     chosen = parser.parse_args(arguments[:cut])
-    commands = {"lab": lab, "test": test, "setup": lambda _: setup(chosen.bench), "clean": lambda _: clean()}
+    more = [name for name, _ in EXTRAS if getattr(chosen, name)]
+    commands = {"lab": lab, "test": test, "site": site, "setup": lambda _: setup(more), "clean": lambda _: clean()}
     try:
         return commands[chosen.command](arguments[cut + 1 :])
     except KeyboardInterrupt:

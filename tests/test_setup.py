@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -70,7 +71,7 @@ def steps(course, monkeypatch):
 # Versions
 
 
-@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["bench"]])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *chain(*EXTRAS.values())])
 def test_every_dependency_is_pinned_within_its_range(line):
     requirement = Requirement(line)
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
@@ -289,11 +290,18 @@ def test_changed_versions_are_installed(course, venv, steps, name):
     assert steps == ["Installing"]
 
 
-def test_bench_extra_stays(course, venv, steps):
+def test_extras_stay(course, venv, steps):
     course.main(["setup", "--bench"])
     course.main(["setup"])
     assert steps == ["Installing"]
     assert course.recorded()["extras"] == "test,bench"
+    course.main(["setup", "--site", "--bench"])
+    assert steps == ["Installing", "Installing"]
+    assert course.recorded()["extras"] == "test,bench,site"
+
+
+def test_every_extra_can_be_asked_for(course):
+    assert {"test", *dict(course.EXTRAS)} == set(EXTRAS)
 
 
 def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
@@ -398,6 +406,18 @@ def test_lab_without_its_notebook_says_so(course, ran):
     with pytest.raises(SystemExit, match=r"00_start_here.ipynb is missing. `git restore"):
         course.main(["lab"])
     assert not ran
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "Open build/site/index.html"), (1, "")])
+def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatch, capsys, code, said):
+    calls = []
+    monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or code)
+    assert course.main(["site", "--", "-W"]) == code
+    assert course.recorded()["extras"] == "test,site"
+    [command] = calls
+    assert command[1:3] == ["-m", "sphinx"]
+    assert command[-3:] == [".", "build/site", "-W"]
+    assert said in capsys.readouterr().out
 
 
 def test_test_runs_everything_and_tells_the_worst(course, venv, monkeypatch, capsys):

@@ -1,0 +1,487 @@
+"""The edition for reading, built from the stored notebooks and opened in Chromium with every other host blocked."""
+
+import base64
+import functools
+import http.server
+import io
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlparse
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+EXERCISES = sorted(path.stem for path in (ROOT / "exercises").glob("*.ipynb"))
+PHONE = {"width": 390, "height": 800}
+DESKTOP = {"width": 1280, "height": 900}
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+# Building and serving
+
+
+def build(source, target):
+    """Build the site; every warning is an error."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs")]
+    command += ["-d", str(target / "doctrees"), str(source), str(target / "site")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return target / "site"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """Serves folders on this machine; returns the address of each."""
+    servers = []
+
+    def start(folder):
+        handler = functools.partial(Quiet, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The whole site."""
+    return build(ROOT, tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="session")
+def address(site, serve):
+    return serve(site)
+
+
+def picture(shade):
+    png = io.BytesIO()
+    Image.new("L", (600, 300), shade).save(png, "png")
+    return base64.b64encode(png.getvalue()).decode()
+
+
+def figure(alt, shade, **more):
+    data = {"image/png": picture(shade), "text/plain": "Figure, described below"}
+    return nbformat.v4.new_output("display_data", data, metadata={"image/png": {"alt": alt}, **more})
+
+
+def details(words):
+    return nbformat.v4.new_output("display_data", {"text/html": f"<details><summary>Words</summary>{words}</details>"})
+
+
+WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}}
+QUESTION = "Is exp(a_b) * c larger, or <b>smaller</b>?"
+
+
+def tiny_notebook(described_one_by_one):
+    """Two interactive figures in one cell, of three frames and two; a prediction; a figure with its stills in one."""
+    shown = [
+        nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": "Interactive figure, with sliders for a."})
+    ]
+    for frames, first in ((3, 50), (2, 200)):
+        for k in range(frames):
+            about = {"frame": k, "frames": frames, "label": f"rho = {k}.5, of {frames}"}
+            shown.append(figure(f"What frame {k} of {frames} shows", first + k, vae_lessons=about))
+            if described_one_by_one:
+                shown.append(details(f"description {k} of {frames}"))
+        if not described_one_by_one:
+            shown.append(details(f"description of all {frames}"))
+    asked = f"Your prediction. {QUESTION}\n  ( ) *larger*, (2)\n  ( ) smaller"
+    sheet = "Interactive figure, with sliders for a. Stills of it below."
+    outputs = (
+        shown,
+        [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": asked})],
+        [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": sheet}), figure("The sheet's words", 9)],
+    )
+    cells = [nbformat.v4.new_markdown_cell("# Tiny\n\n[Exercise](../work/tiny.ipynb), $x^2$")]
+    cells += [nbformat.v4.new_code_cell("1", execution_count=1, outputs=each) for each in outputs]
+    state = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
+    about = {"language_info": {"name": "python"}, "widgets": state}
+    return nbformat.v4.new_notebook(cells=cells, metadata=about)
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["described together", "described one by one"])
+def tiny(request, tmp_path_factory):
+    """A site of one small notebook."""
+    folder = tmp_path_factory.mktemp("tiny")
+    for name in ("docs", "notebooks", "exercises"):
+        (folder / name).mkdir()
+    links = "```{toctree}\n../notebooks/tiny\n../exercises/tiny\n```\n"
+    (folder / "docs" / "index.md").write_text("# Index\n\n" + links)
+    nbformat.write(tiny_notebook(request.param), folder / "notebooks" / "tiny.ipynb")
+    exercise = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The exercise")])
+    nbformat.write(exercise, folder / "exercises" / "tiny.ipynb")
+    return build(folder, folder / "build"), request.param
+
+
+def soup(path):
+    return BeautifulSoup(path.read_text(), "html.parser")
+
+
+def pages(site):
+    """The site's pages, from its folder."""
+    return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html") if "_static" not in path.parts)
+
+
+# What the files say
+
+
+def test_every_lesson_and_exercise_is_there_in_order(site):
+    for folder, names in (("notebooks", LESSONS), ("exercises", EXERCISES)):
+        links = [link["href"] for link in soup(site / folder / f"{names[0]}.html").select(".bd-docs-nav a[href]")]
+        shown = [Path(urlparse(link).path).stem for link in links]
+        assert [names[0] if link == "#" else name for link, name in zip(links, shown, strict=True)] == names
+
+
+def test_no_link_is_broken(site):
+    ids = {page: {tag["id"] for tag in soup(site / page).select("[id]")} for page in pages(site)}
+    broken = []
+    for page in ids:
+        for link in soup(site / page).select("a[href], link[href], script[src], img[src]"):
+            url = link.get("href") or link["src"]
+            if urlparse(url).scheme or url in ("#", ""):
+                continue
+            path, anchor = urldefrag(urljoin(page, url))
+            path = unquote(urlparse(path).path)
+            if not (site / path).exists() or (anchor and unquote(anchor) not in ids.get(path, ())):
+                broken.append(f"{page}: {url}")
+    assert not broken
+
+
+def test_nothing_is_loaded_from_another_host(site):
+    remote = []
+    for page in pages(site):
+        for tag in soup(site / page).select("link[href], script[src], img[src], iframe[src], source[src]"):
+            url = tag.get("href") or tag["src"]
+            if urlparse(url).netloc:
+                remote.append(f"{page}: {url}")
+    assert not remote
+
+
+def test_no_widget_is_left(site):
+    for page in pages(site):
+        assert not re.search(r"vnd\.jupyter\.widget|require(\.min)?\.js|html-manager", (site / page).read_text()), page
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_figures_have_the_words_stored_with_them(site, name):
+    outputs = [
+        output
+        for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    shown = [image["alt"] for image in soup(site / "notebooks" / f"{name}.html").select(".cell_output img")]
+    assert shown == [" ".join(output.metadata["image/png"]["alt"].split()) for output in outputs]
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercises_have_no_answers(site, name):
+    text = soup(site / "exercises" / f"{name}.html").get_text()
+    assert "raise NotImplementedError" in text
+    assert "BEGIN SOLUTION" not in text
+    solved = nbformat.read(ROOT / "solutions" / f"{name}.ipynb", as_version=4)
+    released = nbformat.read(ROOT / "exercises" / f"{name}.ipynb", as_version=4)
+    given = "\n".join(cell.source for cell in released.cells)
+    lines = {
+        line.strip() for cell in solved.cells if "BEGIN SOLUTION" in cell.source for line in cell.source.split("\n")
+    }
+    answers = {line for line in lines if len(line) > 20 and line not in given and "SOLUTION" not in line}
+    assert answers
+    assert not [line for line in answers if line in text]
+
+
+def test_solutions_are_not_published(site):
+    assert not [path for path in site.rglob("*") if "solutions" in path.parts or path.suffix == ".ipynb"]
+
+
+def test_frames_stand_one_below_the_other_without_scripts(tiny):
+    folder, described_one_by_one = tiny
+    page = soup(folder / "notebooks" / "tiny.html")
+    groups = page.select(".frames")
+    assert [len(group.select(".frame")) for group in groups] == [3, 2]
+    for group, frames in zip(groups, (3, 2), strict=True):
+        for k, frame in enumerate(group.select(".frame")):
+            assert frame.img["alt"] == f"What frame {k} of {frames} shows"
+            assert frame.select_one(".caption-text").get_text() == f"rho = {k}.5, of {frames}"
+            descriptions = [found.get_text() for found in frame.select("details")]
+            assert descriptions == ([f"Wordsdescription {k} of {frames}"] if described_one_by_one else [])
+    assert len(page.select("details")) == (5 if described_one_by_one else 2)
+    assert page.get_text().count("Interactive figure, with sliders for a.") == 1  # the one without frames
+
+
+def test_predictions_are_questions_with_choices(tiny):
+    asked = soup(tiny[0] / "notebooks" / "tiny.html").select_one(".tag_prediction .cell_output")
+    assert asked.p.get_text() == f"Your prediction. {QUESTION}"
+    assert asked.p.strong.get_text() == "Your prediction."
+    assert [choice.get_text(strip=True) for choice in asked.select("li")] == ["*larger*, (2)", "smaller"]
+
+
+def test_links_to_own_copies_lead_to_exercises(tiny):
+    links = soup(tiny[0] / "notebooks" / "tiny.html").select(".bd-article a.reference")
+    assert links[0]["href"] == "../exercises/tiny.html"
+
+
+# What a browser shows
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium; never one that Playwright downloads."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("Chromium is not installed. On Debian or Ubuntu: `apt install chromium`", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(chromium, address, troubles, **options):
+    """A fresh page that reaches nothing but the address; what goes wrong is added to troubles."""
+    context = chromium.new_context(viewport=options.pop("viewport", DESKTOP), **options)
+    page = context.new_page()
+
+    def guard(route):
+        if route.request.url.startswith((address, "data:")):
+            return route.continue_()
+        troubles.append(f"{page.url}: asked for {route.request.url}")
+        return route.abort()
+
+    context.route("**/*", guard)
+    page.on("console", lambda line: line.type in ("error", "warning") and troubles.append(f"{page.url}: {line.text}"))
+    page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
+    page.on("requestfailed", lambda request: troubles.append(f"{page.url}: no answer to {request.url}"))
+    page.on(
+        "response", lambda reply: reply.status >= 400 and troubles.append(f"{page.url}: {reply.status} {reply.url}")
+    )
+    return page
+
+
+def settle(page):
+    """Wait until formulas are typeset and lazy pictures are loaded."""
+    page.wait_for_load_state("load")
+    page.wait_for_function("() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)")
+    page.evaluate("() => window.MathJax && MathJax.startup.promise")
+    page.evaluate(
+        "() => Promise.all([...document.images].map((i) => { i.loading = 'eager'; return i.decode().catch(() => 0); }))"
+    )
+
+
+def unreadable(page):
+    """Pictures that did not load, formulas that were not typeset."""
+    return page.evaluate(
+        """() => [
+          ...[...document.images].filter((i) => !i.naturalWidth).map((i) => 'picture ' + i.src),
+          ...[...document.querySelectorAll('.math')].filter((m) => !m.querySelector('mjx-container'))
+             .map((m) => 'formula ' + m.textContent),
+          ...[...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map((m) => 'error in ' + m.textContent),
+        ]"""
+    )
+
+
+def too_wide(page):
+    return page.evaluate("() => document.documentElement.scrollWidth - innerWidth") > 0
+
+
+def violations(page, rules=None):
+    """What axe finds serious or critical, by all its rules or some. The strokes of a formula are left out: too many."""
+    options = {"resultTypes": ["violations"], "preload": False, **({"runOnly": rules} if rules else {})}
+    found = Axe().run(page, context={"exclude": [["mjx-math"]]}, options=options).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:150]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"][:3]
+    ]
+
+
+def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, chromium):
+    troubles = []
+    for name in pages(site):
+        page = opened(chromium, address, troubles, color_scheme="light", reduced_motion="reduce")
+        page.goto(address + name)
+        settle(page)
+        found = unreadable(page) + violations(page)
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_timeout(300)  # colours fade over
+        found += violations(page, ["color-contrast"])
+        page.set_viewport_size(PHONE)
+        page.wait_for_timeout(300)
+        found += violations(page) + ["wider than a phone"] * too_wide(page)
+        troubles += [f"{name}: {what}" for what in found]
+        page.context.close()
+    assert not troubles, "\n".join(troubles)
+
+
+def test_axe_would_find_a_picture_without_words(tiny, serve, chromium):
+    address = serve(tiny[0])
+    page = opened(chromium, address, [])
+    page.goto(address + "notebooks/tiny.html")
+    settle(page)
+    assert not violations(page)
+    page.evaluate("() => document.querySelector('.cell_output img').removeAttribute('alt')")
+    assert violations(page)[0].startswith("image-alt")
+    page.context.close()
+
+
+def test_the_first_page_leads_on(address, chromium):
+    page = opened(chromium, address, troubles := [])
+    page.goto(address)
+    page.wait_for_url(address + "docs/index.html")
+    assert not troubles
+    page.context.close()
+
+
+def test_search_finds_a_word(address, chromium):
+    page = opened(chromium, address, troubles := [])
+    page.goto(address + "docs/index.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Cholesky")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").evaluate_all("links => links.map((a) => a.href)")
+    assert any("02_gaussian_sampling" in link for link in found)
+    page.locator("#search-results li a").first.click()
+    page.wait_for_load_state("load")
+    assert "cholesky" in page.locator("main").inner_text().lower()
+    assert not troubles
+    page.context.close()
+
+
+def darkness(page):
+    colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) < 200
+
+
+def test_dark_and_light(address, chromium):
+    page = opened(chromium, address, troubles := [], color_scheme="light")
+    page.goto(address + "docs/index.html")
+    assert not darkness(page)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    assert darkness(page)
+    page.emulate_media(color_scheme="light")
+    page.locator(".theme-switch-button:visible").first.click()
+    page.locator("[data-bs-theme-value=dark]:visible, [data-mode=dark]:visible").first.click()
+    assert darkness(page)
+    page.goto(address + "docs/lessons.html")
+    assert darkness(page)  # it is remembered
+    assert not troubles
+    page.context.close()
+
+
+def shown(group):
+    """Which frames of a group can be seen, from 0."""
+    visible = "frames => frames.map((f, k) => getComputedStyle(f).visibility === 'visible' ? k : -1)"
+    return [k for k in group.locator(".frame").evaluate_all(visible) if k >= 0]
+
+
+def test_frames_step_by_keyboard_and_mouse(tiny, serve, chromium):
+    address = serve(tiny[0])
+    page = opened(chromium, address, troubles := [])
+    page.goto(address + "notebooks/tiny.html")
+    settle(page)
+    group, other = page.locator(".frames").first, page.locator(".frames").nth(1)
+    slider, back, forward = (
+        group.get_by_role("slider"),
+        *(group.get_by_role("button", name=n) for n in ("Prev", "Next")),
+    )
+    assert shown(group) == [0]
+    assert back.is_disabled()
+
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert shown(group) == [1]
+    assert slider.get_attribute("aria-valuetext") == "2 of 3: rho = 1.5, of 3"
+    page.keyboard.press("End")
+    assert shown(group) == [2]
+    assert forward.is_disabled()
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")  # the button back is disabled at the first frame
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert shown(group) == [2]
+    page.keyboard.press("Enter")  # the focus has moved to the other button
+    assert shown(group) == [1]
+
+    forward.click()
+    assert shown(group) == [2]
+    back.click()
+    assert shown(group) == [1]
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    assert shown(group) == [0]
+    assert shown(other) == [0]  # the other figure has not moved
+    assert group.get_by_text("1 of 3", exact=True).is_visible()
+
+    heights = set()
+    for _ in range(3):
+        heights.add(group.bounding_box()["height"])
+        if forward.is_enabled():
+            forward.click()
+    assert len(heights) == 1
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(100)
+    assert not too_wide(page)
+    assert not troubles
+    page.context.close()
+
+
+def test_frames_can_all_be_seen_without_scripts(tiny, serve, chromium):
+    address = serve(tiny[0])
+    page = opened(chromium, address, [], java_script_enabled=False)
+    page.goto(address + "notebooks/tiny.html")
+    assert page.locator(".frame img").count() == 5
+    tops = [image.bounding_box()["y"] for image in page.locator(".frame img").all()]
+    assert all(after - before >= 200 for before, after in zip(tops, tops[1:], strict=False))
+    assert not page.get_by_role("slider").count()
+    page.context.close()
+
+
+def test_the_guards_notice_trouble(site, address, chromium, tmp_path):
+    """What another host, a missing file, an error or a wide page would look like."""
+    page = opened(chromium, address, troubles := [])
+    page.goto(address + "docs/index.html")
+    page.evaluate(
+        """() => {
+          document.body.insertAdjacentHTML('beforeend', '<img src="http://example.org/a.png"><img src="/missing.png">'
+            + '<div style="width: 3000px">wide</div><span class="math">\\\\(x\\\\)</span>');
+          setTimeout(() => { throw new Error('on purpose'); });
+        }"""
+    )
+    page.wait_for_timeout(500)
+    for what in ("asked for http://example.org", "404", "on purpose"):
+        assert any(what in trouble for trouble in troubles), what
+    assert too_wide(page)
+    assert {line.split()[0] for line in unreadable(page)} == {"picture", "formula"}
+    page.context.close()
