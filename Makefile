@@ -12,7 +12,7 @@ PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 help:
 	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
 	@echo "make test          install what is missing, run every test, notebook and style check"
-	@echo "make test-browser  build the site, and test it in Chromium"
+	@echo "make test-browser  install what is missing, try the interactive figures and the site in Chromium"
 	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
 	@echo "make build         build the notebooks from sources/"
 	@echo "make site          build the edition for reading into build/site"
@@ -26,8 +26,7 @@ test:
 	@$(PYTHON) course.py test -- $(ARGS)
 
 test-browser:
-	@$(PYTHON) course.py setup --site --browser
-	.venv/bin/python -m pytest tests/browser $(ARGS)
+	@$(PYTHON) course.py test-browser -- $(ARGS)
 
 test-cpus:
 	@$(PYTHON) course.py setup

@@ -1,10 +1,11 @@
 """Set up, open and test the course.
 
-lab      install what is missing, then open JupyterLab on the first notebook
-test     install what is missing, then run every test, notebook and style check
-site     install what is missing, then build the edition for reading into build/site
-setup    only install what is missing (--bench, --site, --browser: and what the benchmarks, the site, its tests need)
-clean    remove .venv and caches, and nothing else
+lab           install what is missing, then open JupyterLab on the first notebook
+test          install what is missing, then run every test, notebook and style check
+test-browser  install what is missing, then try the interactive figures and the site in Chromium
+site          install what is missing, then build the edition for reading into build/site
+setup         only install what is missing (--bench, --browser, --site: and what those need)
+clean         remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
 """
@@ -257,6 +258,16 @@ def run(command, env):
             interrupted = True
 
 
+def lab_command(folder=ROOT):
+    """What starts JupyterLab in a folder."""
+    command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + folder]
+    command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        print("You are root here, so JupyterLab is started with --allow-root.", flush=True)
+        command += ["--allow-root"]
+    return command
+
+
 def lab(extra):
     """Open JupyterLab on the first notebook."""
     if not os.path.exists(os.path.join(ROOT, FIRST_NOTEBOOK)):
@@ -265,13 +276,8 @@ def lab(extra):
     code = run([PYTHON, "-m", "vae_lessons.cli", "update", "--only-new"], environment())
     if code:
         return code
-    command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + ROOT]
-    command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("You are root here, so JupyterLab is started with --allow-root.", flush=True)
-        command += ["--allow-root"]
     print("Opening JupyterLab. Ctrl-C here ends it.", flush=True)
-    code = run(command + extra, environment())
+    code = run(lab_command() + extra, environment())
     return 0 if code == 130 else code
 
 
@@ -309,6 +315,21 @@ def site(extra):
     return code
 
 
+def chromium():
+    """The path of a Chromium: the one that CHROMIUM names, or one on the PATH; None where there is none."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, filter(None, names)) if path), None)
+
+
+def test_browser(extra):
+    """Open the lessons in JupyterLab and move every slider, and read the site, with Chromium."""
+    if chromium() is None:
+        how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
+        stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
+    setup(["browser", "site"])
+    return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
+
+
 def clean():
     """Remove .venv and caches, and nothing that anyone wrote."""
     if fault() != "missing":
@@ -327,12 +348,13 @@ def main(arguments):
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
-    parser.add_argument("command", choices=("lab", "test", "site", "setup", "clean"))
+    parser.add_argument("command", choices=("lab", "test", "test-browser", "site", "setup", "clean"))
     for name, what in EXTRAS:
         parser.add_argument("--" + name, action="store_true", help="install what %s, too" % what)
     chosen = parser.parse_args(arguments[:cut])
     more = [name for name, _ in EXTRAS if getattr(chosen, name)]
-    commands = {"lab": lab, "test": test, "site": site, "setup": lambda _: setup(more), "clean": lambda _: clean()}
+    commands = {"lab": lab, "test": test, "test-browser": test_browser, "site": site}
+    commands.update(setup=lambda _: setup(more), clean=lambda _: clean())
     try:
         return commands[chosen.command](arguments[cut + 1 :])
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 """Turns the stored notebooks into pages for reading: no kernel, no widgets, nothing from another host.
 
 - The words for a figure (`image/png: alt` in an output's metadata) become its text alternative.
-- Stills of an interactive figure (`vae_lessons: frame` in the metadata) become frames: plain figures one below the
-  other, which `course.js` makes into one figure with a slider.
+- Stills of an interactive figure become frames: plain figures one below the other, which `course.js` makes into one
+  figure with a slider.
 - A prediction stands as a question with its choices.
 - Links to a student's own copy in `work/` lead to the exercise.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.fileutil import copy_asset
 
+from vae_lessons.widgets import frames
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
@@ -26,6 +28,8 @@ def for_reading(notebook):
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = text(cell["source"]).replace("](../work/", "](../exercises/")
+        if "outputs" in cell:
+            cell["outputs"] = [part for output in cell["outputs"] for part in frames(output) or [output]]
         shown = [output for output in cell.get("outputs", []) if "data" in output]
         framed = any("vae_lessons" in output["metadata"] for output in shown)
         for output in shown:
@@ -85,8 +89,12 @@ def gather(output):
                 group = nodes.container(classes=["frames"], frames=frame["frames"])
                 output.insert(output.index(child), group)
             output.remove(child)
+            image = next(child.findall(nodes.image))
+            sentence = image["alt"].removeprefix(frame["label"] + ": ")
             caption = nodes.caption(frame["label"], frame["label"])
-            figure = nodes.figure("", next(child.findall(nodes.image)), caption)
+            figure = nodes.figure("", image, caption)
+            if sentence != image["alt"]:
+                figure += nodes.legend("", nodes.paragraph(sentence, sentence))
             output.document.set_id(figure)
             group += nodes.container("", figure, classes=["frame"])
         elif group is not None and (len(group) < group["frames"] or len(group[-1]) < len(group[0])):

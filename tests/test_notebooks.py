@@ -13,6 +13,7 @@ from PIL import Image
 
 from vae_lessons import data, distributions, evaluation, latents, models
 from vae_lessons.build import execute, is_current, read_source, write
+from vae_lessons.widgets import frames
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "sources" / "lessons").glob("*.py"))
@@ -63,6 +64,19 @@ def test_every_figure_is_described_in_words(name):
     assert figures
     for figure in figures:
         assert len(figure.metadata["image/png"]["alt"].split()) >= 8
+
+
+@pytest.mark.parametrize("name", LESSONS[2:])
+def test_interactive_figures_can_be_stepped_through_without_a_kernel(name):
+    series = [taken for output in outputs(name) if (taken := frames(output))]
+    assert len(series) == sum(len(re.findall(r"^explore\(", cell.source, re.M)) for cell in code_cells(name))
+    assert series
+    for taken in series:
+        assert 5 < len(taken) < 12
+        assert len({frame["data"]["image/png"] for frame in taken}) >= len(taken) - 1
+        for frame in taken:
+            assert len(frame["metadata"]["image/png"]["alt"].split()) >= 8
+            assert len(frame["data"]["image/png"]) < 40_000
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -1,7 +1,14 @@
+import asyncio
+import base64
+import io
+import itertools
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from jupyter_client.manager import run_kernel
+from PIL import Image
 
 from vae_lessons import plotting, widgets
 
@@ -104,20 +111,33 @@ def test_a_prediction_needs_choices_and_answers_with_one_of_them():
 
 def slope_figure(figure, slope):
     figure.subplots().plot([0, 1], [0, slope])
+    if slope == 5:
+        raise ZeroDivisionError("slope: 5 < 6 has no inverse")
     return f"A line of slope {slope}."
 
 
-def explored(monkeypatch, **changed):
+STILLS = [{"slope": value} for value in (0, 1, 2, 3, 4)]
+
+
+def explored(monkeypatch, draw=slope_figure, **changed):
+    """What stands in the box: the slider, the picture, the sentence, the hidden names."""
     boxes, vbox = [], ipw.VBox
     monkeypatch.setattr(ipw, "VBox", lambda children: boxes.append(vbox(children)) or boxes[-1])
-    slider = ipw.IntSlider(description="slope", min=0, max=3)
-    options = {"stills": [{"slope": 0}, {"slope": 3}], "alt": ALT, "slope": slider} | changed
-    widgets.explore(slope_figure, **options)
+    options = {"stills": STILLS, "alt": ALT, "slope": ipw.IntSlider(description="slope", max=1000)} | changed
+    widgets.explore(draw, **options)
     return boxes[0].children
 
 
+async def move(slider, values):
+    """Set values as messages to a kernel do, and wait until the newest must have been drawn."""
+    for value in values:
+        slider.value = value
+        await asyncio.sleep(0)
+    await asyncio.sleep(2 * widgets.LONGEST)
+
+
 def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
-    slider, picture, words = explored(monkeypatch)
+    slider, picture, words, names = explored(monkeypatch)
     first = picture.value
     assert bytes(first).startswith(b"\x89PNG")
     assert "A line of slope 0." in words.value
@@ -126,14 +146,114 @@ def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
     assert "A line of slope 2." in words.value
     slider.value = 0
     assert picture.value == first
+    assert names.text == ALT
+
+
+def test_values_that_queue_up_are_not_drawn_one_by_one(shown, monkeypatch):
+    drawn = []
+
+    def draw(figure, slope):
+        drawn.append(slope)
+        return slope_figure(figure, slope)
+
+    slider, _, words, _ = explored(monkeypatch, draw)
+    drawn.clear()
+
+    asyncio.run(move(slider, range(100, 300)))
+    assert len(drawn) <= 20  # one, unless the machine was busy
+    assert "A line of slope 299." in words.value
+
+
+def test_the_picture_follows_a_drag_that_never_pauses(shown, monkeypatch):
+    monkeypatch.setattr(widgets, "QUIET", 1000)
+    slider, _, words, _ = explored(monkeypatch)
+
+    async def drag():
+        for value in itertools.count(100):
+            slider.value = value % 1000
+            await asyncio.sleep(0.001)
+            if "slope 0." not in words.value:
+                return
+
+    asyncio.run(asyncio.wait_for(drag(), 60))
+
+
+IN_A_KERNEL = """
+import time, ipywidgets
+from vae_lessons.widgets import explore
+
+def draw(figure, slope):
+    time.sleep(0.1)
+    return f"A line of slope {slope}."
+
+slider = ipywidgets.IntSlider(description="slope", max=1000)
+explore(draw, slope=slider, stills=[{"slope": 0}], alt="A line through the origin, steeper as slope grows.")
+"""
+
+
+def test_a_kernel_draws_the_newest_of_the_values_that_queue_up(monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    with run_kernel(kernel_name="python3", extra_arguments=["--log-level=ERROR"]) as client:
+        client.execute_interactive(IN_A_KERNEL, timeout=60)
+        reply = client.execute_interactive("", user_expressions={"id": "slider.model_id"}, timeout=60)
+        slider = reply["content"]["user_expressions"]["id"]["data"]["text/plain"].strip("'")
+        for value in range(1, 201):
+            data = {"method": "update", "state": {"value": value}, "buffer_paths": []}
+            client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": slider, "data": data}))
+        drawn = 0
+        while "A line of slope 200." not in (text := str(client.get_iopub_msg(timeout=60)["content"])):
+            drawn += "A line of slope" in text
+    assert drawn < 40  # two or so, unless the machine is busy
+
+
+def test_an_error_in_drawing_is_shown(shown, monkeypatch):
+    slider, _, words, _ = explored(monkeypatch)
+
+    asyncio.run(move(slider, [5]))
+    assert words.value == "<p><b>ZeroDivisionError</b>: slope: 5 &lt; 6 has no inverse</p>"
+    asyncio.run(move(slider, [6]))
+    assert "A line of slope 6." in words.value
+    with pytest.raises(ZeroDivisionError):
+        slider.value = 5
+    with pytest.raises(ZeroDivisionError):
+        explored(monkeypatch, stills=[{"slope": 5}])
 
 
 def test_a_reader_without_a_kernel_sees_stills(shown, monkeypatch):
     explored(monkeypatch)
-    (widget, _), (stills, options), _ = shown
-    assert "sliders for slope" in widget["text/plain"]
-    assert stills["image/png"].startswith(b"\x89PNG")
+    (figure, options), (words, _) = shown
+    assert "application/vnd.jupyter.widget-view+json" in figure
+    assert "sliders for slope" in figure["text/plain"]
+    assert figure["image/png"].startswith(b"\x89PNG")
     assert options["metadata"]["image/png"]["alt"] == ALT
+    assert ALT in words["text/html"]
+
+
+def test_a_browser_s_rounding_is_not_drawn(shown, monkeypatch):
+    slider, _, words, _ = explored(monkeypatch, slope=ipw.FloatSlider(description="slope"))
+    slider.value = 2.000000000000001
+    assert "A line of slope 2.0." in words.value
+
+
+def test_every_still_can_be_taken_out_as_a_figure(shown, monkeypatch):
+    explored(monkeypatch)
+    taken = widgets.frames({"output_type": "display_data", "data": {}, "metadata": shown[0][1]["metadata"]})
+    assert [frame["metadata"] for frame in taken] == [
+        {
+            "image/png": {"alt": f"slope = {slope}: A line of slope {slope}."},
+            "vae_lessons": {"frame": slope, "frames": 5, "label": f"slope = {slope}"},
+        }
+        for slope in range(5)
+    ]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(frame["data"]["image/png"]))) for frame in taken]
+    assert {picture.size for picture in pictures} == {(450, 340)}
+    assert len({picture.tobytes() for picture in pictures}) == 5
+
+
+def test_other_outputs_hold_no_stills(shown):
+    plotting.show(plt.figure(), ALT)
+    assert widgets.frames({"output_type": "display_data", "metadata": shown[0][1]["metadata"]}) == []
+    assert widgets.frames({"output_type": "stream", "name": "stdout", "text": "1"}) == []
 
 
 def test_stills_name_every_slider(shown, monkeypatch):

@@ -114,7 +114,7 @@ def test_same_python_everywhere():
 def test_ci_runs_what_the_readme_says():
     job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
     assert "bash .ci/run" in [step.get("run") for step in job["steps"]]
-    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    assert (ROOT / ".ci/run").read_text().splitlines()[-2:] == ["make test", "make test-browser"]
 
 
 # No addresses of package indexes, no paths of one machine
@@ -302,6 +302,25 @@ def test_extras_stay(course, venv, steps):
 
 def test_every_extra_can_be_asked_for(course):
     assert {"test", *dict(course.EXTRAS)} == set(EXTRAS)
+
+
+def test_no_chromium_gets_one_line(course, venv, steps, monkeypatch):
+    monkeypatch.setenv("PATH", str(venv))
+    monkeypatch.setenv("CHROMIUM", "no-such-program")
+    with pytest.raises(SystemExit) as stopped:
+        course.main(["test-browser"])
+    assert re.fullmatch(r"course\.py: No Chromium was found\. Install it .*apt-get.* again\.", str(stopped.value))
+    assert not steps
+
+
+def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", sys.executable)  # any program
+    commands = []
+    monkeypatch.setattr(course, "run", lambda command, env: commands.append(command) or 0)
+    assert course.main(["test-browser", "--", "-k", "04"]) == 0
+    assert steps == ["Installing"]
+    assert course.recorded()["extras"] == "test,browser,site"
+    assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
 
 
 def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):

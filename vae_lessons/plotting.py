@@ -20,20 +20,22 @@ plt.style.use(Path(__file__).with_name("style.mplstyle"))
 MARKERS = "osv^<>DPX*"
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Figure, alt: str, *, data: dict | None = None, metadata: dict | None = None) -> None:
     """Display a figure as a PNG with its text alternative, and close it.
 
     Args:
         figure: any matplotlib figure.
         alt: what the picture shows, for a reader who does not see it: at least a sentence, not its title again.
+        data: further forms of the figure by MIME type, stored in the same output.
+        metadata: further metadata of that output.
     """
     if len(alt.split()) < 8:
         raise ValueError(f"alt: expected a sentence that says what the figure shows, got {alt!r}")
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
-    picture = {"image/png": png.getvalue(), "text/plain": "Figure, described below"}
-    display(picture, raw=True, metadata={"image/png": {"alt": alt}})
+    picture = {"image/png": png.getvalue(), "text/plain": "Figure, described below"} | (data or {})
+    display(picture, raw=True, metadata={"image/png": {"alt": alt}} | (metadata or {}))
     # JupyterLab does not pass the alt text on to the page, so that it also stands below, where all can open it
     details = f"<details><summary>What this figure shows, in words</summary>{html.escape(alt)}</details>"
     display({"text/html": details, "text/plain": f"Figure: {alt}"}, raw=True)

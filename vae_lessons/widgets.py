@@ -1,18 +1,37 @@
 """Predictions that the reader commits to before running the cell that answers them, and figures with sliders."""
 
+import asyncio
+import base64
 import html
 import io
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets as ipw
+import numpy as np
+import traitlets
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from vae_lessons import plotting
 
-__all__ = ["Prediction", "explore"]
+__all__ = ["Prediction", "explore", "frames"]
+
+QUIET, LONGEST = 0.01, 0.1  # a drawing starts when no value came for so many seconds, at the latest after so many
+
+
+class Names(anywidget.AnyWidget):
+    """Hidden; in the browser it gives its neighbours in a `VBox` names for screen readers (see names.js)."""
+
+    _esm = Path(__file__).with_name("names.js")
+    text = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, text: str):
+        super().__init__(text=text, layout={"display": "none"})
 
 
 class Prediction:
@@ -45,7 +64,8 @@ class Prediction:
 
     def ask(self) -> None:
         """Show the question and its choices."""
-        box = ipw.VBox([ipw.HTML(f"<b>Your prediction.</b> {html.escape(self.question)}"), self.buttons])
+        question = ipw.HTML(f"<b>Your prediction.</b> {html.escape(self.question)}")
+        box = ipw.VBox([question, self.buttons, Names(self.question)])
         listed = "\n".join(f"  ( ) {choice}" for choice in self.choices)
         bundle = box._repr_mimebundle_() | {"text/plain": f"Your prediction. {self.question}\n{listed}"}
         display(bundle, raw=True)
@@ -75,13 +95,20 @@ def explore(
     size: tuple[float, float] = (4.5, 3.4),
     **sliders: ipw.Widget,
 ) -> None:
-    """Show a figure that follows its sliders, and below it stills of the same figure for a reader without a kernel.
+    """Show a figure that follows its sliders, and store stills of it for readers without a kernel.
+
+    While a drawing runs, values may queue up in the kernel; only the newest of them is drawn next. An error in `draw`
+    is shown in place of the sentence.
+
+    The stills stand in the same output as the sliders. JupyterLab shows them only where it cannot show the sliders,
+    as do other pages that show stored notebooks: up to four, as one picture. `frames` takes all of them out.
 
     Args:
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
             It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
-        stills: values of the sliders, by name, for each of the stills.
-        alt: what the stills show, in words.
+        stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
+            them. Labels name the sliders that are not the same in all.
+        alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
         size: of one picture, in inches.
         sliders: widgets with a `description` and a `value`, such as `ipywidgets.FloatSlider`, by the names of
             `draw`'s arguments.
@@ -94,41 +121,134 @@ def explore(
         ...     line,
         ...     slope=ipw.FloatSlider(description="slope"),
         ...     stills=[{"slope": 0}, {"slope": 2}],
-        ...     alt="Two lines from the origin, the first flat, the second rising to 2.",
+        ...     alt="A line from the origin, flat at slope 0, rising to 2 at slope 2.",
         ... )  # doctest: +SKIP
     """
     for still in stills:
         if set(still) != set(sliders):
             raise ValueError(f"stills: expected a value for each of {sorted(sliders)}, got {sorted(still)}")
-    picture, words = ipw.Image(format="png"), ipw.HTML()
+    picture, words = ipw.Image(format="png", layout={"align_self": "flex-start"}), ipw.HTML()
+    words.add_class("course-words")
+    for slider in sliders.values():
+        slider.layout.width = slider.layout.width or "28em"
+        slider.tooltip = slider.description
+
+    places = []  # of the axes: to lay them out anew takes as long as to draw them
+
+    def follow():
+        values = {name: _value(slider) for name, slider in sliders.items()}
+        picture.value, sentence, places[:] = _picture(draw, size, values, places)
+        words.value = f"<p>{html.escape(sentence)}</p>"
+
+    follow()
+    follow_newest = _newest(follow, words)
+    for slider in sliders.values():
+        slider.observe(follow_newest, "value")
+    box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
+    moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
+    labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
+    drawn = [_picture(draw, size, still) for still in stills]
+    stored = [
+        {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
+        for (png, sentence, _), label in zip(drawn, labels, strict=True)
+    ]
+    listed = ", ".join(slider.description for slider in sliders.values())
+    plotting.show(
+        _sheet(draw, size, stills, labels),
+        alt,
+        data=box._repr_mimebundle_() | {"text/plain": f"Interactive figure, with sliders for {listed}, as stills"},
+        metadata={"vae_lessons": {"stills": stored}},
+    )
+
+
+def frames(output: dict) -> list[dict]:
+    """The stills that an output of a stored notebook holds, each as an output of its own; empty where it holds none.
+
+    Each frame is a `display_data` output with `data["image/png"]` (base64) and the metadata
+
+        {"image/png": {"alt": ...}, "vae_lessons": {"frame": k, "frames": n, "label": "rho = 0.5, sigma 1 = 1.5"}}
+
+    with k from 0. A frame's alt is its label and the sentence that `draw` returned for it; the words on the whole
+    series are the alt of the output itself, `output["metadata"]["image/png"]["alt"]`.
+
+    Args:
+        output: an output of a code cell, as nbformat reads it.
+    """
+    stills = output.get("metadata", {}).get("vae_lessons", {}).get("stills", [])
+    return [
+        {
+            "output_type": "display_data",
+            "data": {"image/png": still["png"], "text/plain": "Figure"},
+            "metadata": {
+                "image/png": {"alt": f"{still['label']}: {still['sentence']}"},
+                "vae_lessons": {"frame": k, "frames": len(stills), "label": still["label"]},
+            },
+        }
+        for k, still in enumerate(stills)
+    ]
+
+
+def _newest(follow, words):
+    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`."""
+    first = timer = None
+
+    def run():
+        nonlocal first
+        first = None
+        try:
+            follow()
+        except Exception as error:
+            words.value = f"<p><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>"
+
+    def changed(_):
+        nonlocal first, timer
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: nothing can queue up
+            return follow()
+        if first is None:
+            first = loop.time()
+        else:
+            timer.cancel()
+        timer = loop.call_at(min(loop.time() + QUIET, first + LONGEST), run)
+
+    return changed
+
+
+def _value(slider):
+    """What the slider stands at; browsers say 2.000000000000001 for 2.0."""
+    return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
+
+
+def _picture(draw, size, values, places=()):
+    """The picture as PNG, the sentence, and where the axes lie: where they lay before, if there are as many."""
     figure = Figure(figsize=size)
     canvas = FigureCanvasAgg(figure)
-
-    def follow(_=None):
-        figure.clear()
-        sentence = draw(figure, **{name: slider.value for name, slider in sliders.items()})
-        png = io.BytesIO()
-        canvas.print_png(png)  # not savefig: its tight crop would make the picture jump
-        picture.value, words.value = png.getvalue(), f'<p aria-live="polite">{html.escape(sentence)}</p>'
-
-    for slider in sliders.values():
-        slider.observe(follow, "value")
-    follow()
-    box = ipw.VBox([*sliders.values(), picture, words])
-    listed = ", ".join(slider.description for slider in sliders.values())
-    bundle = box._repr_mimebundle_() | {
-        "text/plain": f"Interactive figure, with sliders for {listed}. Stills of it below."
-    }
-    display(bundle, raw=True)
-    _show_stills(draw, stills, alt, size, {name: slider.description for name, slider in sliders.items()})
+    sentence = draw(figure, **values)
+    if len(places) == len(figure.axes):
+        figure.set_layout_engine("none")
+        for ax, place in zip(figure.axes, places, strict=True):
+            ax.set_position(place)
+    png = io.BytesIO()
+    canvas.print_png(png)  # not savefig: its tight crop would make the picture jump
+    return png.getvalue(), sentence, [ax.get_position(original=True) for ax in figure.axes]
 
 
-def _show_stills(draw, stills, alt, size, descriptions):
-    columns = min(len(stills), max(1, round(9 / size[0])))
-    rows = -(-len(stills) // columns)
+def _smaller(png):
+    """The picture in 256 colours, in a third of the bytes."""
+    smaller = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    picture.save(smaller, format="png", optimize=True)
+    return smaller.getvalue()
+
+
+def _sheet(draw, size, stills, labels):
+    """Up to four of the stills, from first to last, side by side in one figure."""
+    chosen = np.linspace(0, len(stills) - 1, min(len(stills), 4)).round().astype(int)
+    columns = min(len(chosen), max(1, round(9 / size[0])))
+    rows = -(-len(chosen) // columns)
     sheet = Figure(figsize=(columns * size[0], rows * size[1]))
-    parts = sheet.subfigures(rows, columns, squeeze=False).ravel()
-    for part, still in zip(parts, stills, strict=False):
-        draw(part, **still)
-        part.suptitle(", ".join(f"{descriptions[name]} = {value}" for name, value in still.items()), fontsize="medium")
-    plotting.show(sheet, alt)
+    for part, k in zip(sheet.subfigures(rows, columns, squeeze=False).ravel(), chosen, strict=False):
+        draw(part, **stills[k])
+        part.suptitle(labels[k], fontsize="medium")
+    return sheet

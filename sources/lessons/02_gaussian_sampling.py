@@ -344,9 +344,9 @@ def draw(figure, rho, sigma_1, sigma_2):
     ax = figure.subplots()
     ax.plot(*(L @ noise.T), ".", color="grey", alpha=0.6)
     ax.plot(*(L @ circle), color="C0")
-    for column, style, colour in ((0, "-", "C1"), (1, "--", "C2")):
+    for column, style, colour in ((0, "-", "C1"), (1, (0, (1.5, 0.6)), "C2")):
         label = f"L, column {column + 1}, length {math.hypot(*L[:, column]):.2f}"
-        ax.plot([0, L[0, column]], [0, L[1, column]], style, color=colour, lw=3, label=label)
+        ax.plot([0, L[0, column]], [0, L[1, column]], ls=style, color=colour, lw=3, label=label)
         ax.plot(*L[:, column], "o", color=colour)
     ax.set(xlim=(-6, 6), ylim=(-6, 7.5), xticks=range(-6, 7, 2), xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
     ax.legend(loc="upper center", fontsize="small")
@@ -359,20 +359,16 @@ explore(
     rho=ipw.FloatSlider(description="rho", value=0.5, min=-0.95, max=0.95, step=0.05),
     sigma_1=ipw.FloatSlider(description="sigma 1", value=1.5, min=0.2, max=2.2, step=0.1),
     sigma_2=ipw.FloatSlider(description="sigma 2", value=1.5, min=0.2, max=2.2, step=0.1),
-    stills=[
-        {"rho": 0.0, "sigma_1": 1.5, "sigma_2": 1.5},
-        {"rho": 0.0, "sigma_1": 2.0, "sigma_2": 0.7},
-        {"rho": 0.9, "sigma_1": 1.5, "sigma_2": 1.5},
-        {"rho": -0.6, "sigma_1": 2.0, "sigma_2": 1.0},
-    ],
-    alt="Four clouds of draws with their ellipses. Without correlation a circle, and an ellipse along the horizontal axis; in both, "
-    "the columns of L lie along the axes. With correlation 0.9 a narrow ellipse along the diagonal: the first column points up to the right, the "
-    "second is short and upright. With correlation -0.6 an ellipse that falls to the right, as the first column does.",
+    stills=[{"rho": rho, "sigma_1": 1.5, "sigma_2": 1.5} for rho in (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)]
+    + [{"rho": 0.0, "sigma_1": 2.0, "sigma_2": 0.7}],
+    alt="A cloud of draws with the ellipse that holds 95 % of them, and the two columns of L. With rho 0 the ellipse and both columns lie along the "
+    "axes; it is a circle if the sigmas are equal. As rho grows towards 0.9 the ellipse narrows around the rising diagonal: the first column turns "
+    "upwards, the second stays upright and shrinks. With negative rho ellipse and first column fall to the right.",
     size=(4.0, 3.8),
 )
 
 # %% [markdown]
-# In the upper stills $\rho = 0$: **a vector $\sigma$ can make these, and no others**, ellipses along the axes, however long or flat. In the lower ones the first column
+# With $\rho = 0$ you see what **a vector $\sigma$ can make, and nothing else**: ellipses along the axes, however long or flat. With any other $\rho$ the first column
 # leans over, and the second, always upright, shrinks to $\sigma_2\sqrt{1-\rho^2}$: the part of $z_2$ that $z_1$ does not tell.
 #
 # ## 5. Entropy: how much room a Gaussian takes

@@ -551,15 +551,15 @@ explore(
     spread,
     mu=ipw.FloatSlider(value=1.0, min=-3, max=3, step=0.1, description="mu"),
     sigma=ipw.FloatSlider(value=0.5, min=0.1, max=2, step=0.1, description="sigma"),
-    stills=[{"mu": 1.0, "sigma": 0.5}, {"mu": 2.0, "sigma": 0.2}, {"mu": 2.0, "sigma": 1.0}, {"mu": 0.0, "sigma": 1.5}],
-    alt="Histograms of one-draw gradient estimates at four settings. The pathwise ones are bells around the exact "
-    "gradient, narrow where sigma is small. The score function's pile up near zero with long tails, and at mu "
-    "2 and sigma 0.2 they fill the whole width. Differences with fresh noise are several times wider than "
-    "pathwise in all four.",
+    stills=[{"mu": 2.0, "sigma": sigma} for sigma in (0.1, 0.2, 0.3, 0.5, 0.8, 1.1, 1.5, 2.0)],
+    alt="Histograms of one-draw gradient estimates by three methods, one below the other. The pathwise ones are a bell around the exact "
+    "gradient, a spike where sigma is small, and widen as sigma grows. The score function's pile up near zero with long tails; at mu "
+    "2 and sigma 0.2 or less they fill the whole width. Differences with fresh noise are several times wider than "
+    "pathwise at every sigma.",
 )
 
 # %% [markdown]
-# In the second still, where $\sigma$ is smallest, pathwise is nearly exact from a single draw, and the score function fills the panel. Its estimate $z^2\varepsilon/\sigma$ has the sign of $\varepsilon$: **half of all draws point
+# At $\mu = 2$, $\sigma = 0.2$ pathwise is nearly exact from a single draw, and the score function fills the panel. Its estimate $z^2\varepsilon/\sigma$ has the sign of $\varepsilon$: **half of all draws point
 # the wrong way**, whatever the exact gradient is (unless it is 0); only the sizes make up for it, on average.
 
 # %%

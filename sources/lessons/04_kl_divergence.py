@@ -410,7 +410,7 @@ def draw_pull(figure, mu, sigma):
     above.legend(loc="upper right")
     lines = below.contour(map_mu, map_sigma, map_kl, levels=[0.1, 0.5, 1, 2, 3, 4, 5], colors="0.45", linewidths=1)
     below.clabel(lines, fontsize=8)
-    pull = np.array([-mu, 1 / sigma - sigma])
+    pull = np.array([0 - mu, 1 / sigma - sigma])
     shown = pull * min(1 / 3, 1.2 / max(np.hypot(*pull), 1e-9))
     below.annotate("", (mu + shown[0], sigma + shown[1]), (mu, sigma), arrowprops={"arrowstyle": "->", "lw": 2})
     below.plot(mu, sigma, "o", color="black")
@@ -425,19 +425,26 @@ explore(
     mu=ipw.FloatSlider(value=1.5, min=-3, max=3, step=0.1, description="mu"),
     sigma=ipw.FloatSlider(value=0.5, min=0.3, max=3, step=0.05, description="sigma"),
     stills=[
-        {"mu": 1.5, "sigma": 0.5},
-        {"mu": 0.0, "sigma": 2.5},
-        {"mu": -2.0, "sigma": 1.0},
-        {"mu": 0.0, "sigma": 1.0},
+        {"mu": mu, "sigma": sigma}
+        for mu, sigma in (
+            (1.5, 0.5),
+            (0.0, 0.5),
+            (0.0, 2.5),
+            (0.0, 1.8),
+            (0.0, 1.4),
+            (0.0, 1.0),
+            (-1.0, 1.0),
+            (-2.0, 1.0),
+        )
     ],
-    alt="Four pairs of pictures: the two densities, and below them a map of the KL with rings around mu = 0, sigma = 1. "
-    "A narrow Gaussian to the right is pulled left and wider; a wide one in the middle is pulled straight down, narrower; one of "
-    "the right width to the left is pulled straight towards zero; the last lies on the prior and is not pulled at all.",
+    alt="The two densities, and below them a map of the KL with rings around mu 0, sigma 1, and an arrow that shows the pull. "
+    "A narrow Gaussian to the right is pulled left and wider; a wide one in the middle straight down, narrower; one of "
+    "width 1 to the left is pulled straight towards zero. At mu 0, sigma 1 q lies on the prior and is not pulled at all.",
     size=(4.5, 5.4),
 )
 
 # %% [markdown]
-# The stills: too narrow and off centre; too wide; only off centre; at rest, where the KL is 0.
+# At $(\mu, \sigma) = (1.5, 0.5)$ it is too narrow and off centre; at $(0, 2.5)$ too wide; at $(-2, 1)$ only off centre; at $(0, 1)$ at rest, where the KL is 0.
 #
 # ## 5. Two Gaussians in general
 #

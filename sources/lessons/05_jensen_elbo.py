@@ -76,19 +76,26 @@ explore(
     low=ipw.FloatSlider(description="smaller", min=0.05, max=2, step=0.05, value=0.2),
     weight=ipw.FloatSlider(description="weight of 2", min=0, max=1, step=0.05, value=0.5),
     stills=[
-        {"low": 0.1, "weight": 0.5},
-        {"low": 0.1, "weight": 0.9},
-        {"low": 1.2, "weight": 0.5},
-        {"low": 0.1, "weight": 1.0},
+        {"low": low, "weight": weight}
+        for low, weight in (
+            (0.1, 0.5),
+            (0.1, 0.7),
+            (0.1, 0.9),
+            (0.1, 1.0),
+            (0.5, 0.5),
+            (1.2, 0.5),
+            (2.0, 0.5),
+            (0.1, 0.0),
+        )
     ],
-    alt="Four pictures of the logarithm with a chord from a smaller number to 2, and the tangent at their mean. "
+    alt="The logarithm with a chord from a smaller number to 2, and the tangent at their mean. "
     "The chord lies below the curve, the tangent above it. A black bar marks the gap at the mean: long for 0.1 "
     "and 2 with equal weights, shorter when 2 has nine tenths of the weight, hardly visible for 1.2 and 2, and "
-    "gone when all the weight is on 2.",
+    "gone when all the weight is on one of them or the smaller number is 2 as well.",
 )
 
 # %% [markdown]
-# The stills show a wide gap (its size is in the legend), one narrowed by an uneven weight, one by near equality, and one that is closed. The three ways: equal numbers, all weight on the one, all on the other. Each
+# Between 0.1 and 2 with equal weights the gap is wide (its size is in the legend). An uneven weight narrows it, and so does a smaller number nearer to 2. The three ways to close it: equal numbers, all weight on the one, all on the other. Each
 # time nothing varies any more.
 #
 # ## 2. Jensen's inequality, with its proof
@@ -495,20 +502,27 @@ explore(
     mu=ipw.FloatSlider(description="mean of q", min=-1, max=2.5, step=0.05, value=0),
     sigma=ipw.FloatSlider(description="width of q", min=0.2, max=1.5, step=0.02, value=1),
     stills=[
-        {"mu": 0.0, "sigma": 1.0},
-        {"mu": 1.0, "sigma": 0.2},
-        {"mu": 0.85, "sigma": 1.2},
-        {"mu": 0.85, "sigma": 0.46},
+        {"mu": mu, "sigma": sigma}
+        for mu, sigma in (
+            (0.0, 1.0),
+            (0.5, 0.6),
+            (1.0, 0.2),
+            (0.85, 0.3),
+            (0.85, 0.8),
+            (0.85, 1.2),
+            (0.85, 0.6),
+            (0.85, 0.46),
+        )
     ],
     size=(4.5, 4.5),
-    alt="Four pictures, each with the skewed posterior, which rises steeply near zero and falls slowly towards "
-    "two, a dashed Gaussian q above, and below the dashed ELBO against the mean of q, under the flat line of "
+    alt="Above, the skewed posterior, which rises steeply near zero and falls slowly towards "
+    "two, and a dashed Gaussian q; below, the dashed ELBO against the mean of q, under the flat line of "
     "log p(x). With q the prior the black gap is long; with a narrow or a wide q it is shorter; with the best "
     "Gaussian it is short, but not zero.",
 )
 
 # %% [markdown]
-# The stills: $q$ equal to the prior, one that is too narrow, one that is too wide, and nearly the best Gaussian; ELBO and KL stand beside the curves. You cannot close the gap: the posterior is skewed (every $z$ well above zero draws a bright pixel, none below zero does), and a Gaussian is not.
+# At mean 0 and width 1, $q$ is the prior; at mean 1 and width 0.2 it is too narrow, at 0.85 and 1.2 too wide, and at 0.85 and 0.46 nearly the best Gaussian; ELBO and KL stand beside the curves. You cannot close the gap: the posterior is skewed (every $z$ well above zero draws a bright pixel, none below zero does), and a Gaussian is not.
 #
 # Now the claim itself. As $q$ moves, the ELBO and the KL both change; **their sum does not**. On one grid that could not fail, as both use the same points. So scipy integrates
 # each by itself, over points of its own choice.

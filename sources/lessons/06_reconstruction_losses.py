@@ -574,12 +574,19 @@ explore(
     target=ipw.FloatSlider(description="target", value=0.2, min=0.05, max=0.95, step=0.05),
     sigma=ipw.FloatSlider(description="sigma", value=0.3, min=0.05, max=1, step=0.05),
     stills=[
-        {"target": 0.2, "sigma": 0.3},
-        {"target": 0.5, "sigma": 0.3},
-        {"target": 0.2, "sigma": 0.7},
-        {"target": 0.2, "sigma": 0.1},
+        {"target": target, "sigma": sigma}
+        for target, sigma in (
+            (0.2, 0.3),
+            (0.35, 0.3),
+            (0.5, 0.3),
+            (0.8, 0.3),
+            (0.2, 0.5),
+            (0.2, 0.7),
+            (0.2, 0.2),
+            (0.2, 0.1),
+        )
     ],
-    alt="Four stills, each with loss and slope against the predicted mean for one target pixel. All three losses are lowest, "
+    alt="Loss and slope against the predicted mean for one target pixel. All three losses are lowest, "
     "and all slopes cross zero, at the target. With sigma 0.3 the slopes of the Gaussian and the continuous Bernoulli run together "
     "around mid-grey; with sigma 0.7 the Gaussian is almost flat, with 0.1 the steepest just above the target. BCE's slope is "
     "flatter than the continuous Bernoulli's.",
@@ -587,7 +594,7 @@ explore(
 )
 
 # %% [markdown]
-# The stills: around mid-grey σ = 0.3 resembles the continuous Bernoulli ($\sqrt{1/12} = 0.29$). It crosses BCE's slope at 0.1 and 0.9, where $m(1-m) = 0.3^2$; between them BCE is the more forgiving. σ = 0.7 is nearly flat; at σ = 0.1 the slope grows fastest at the target. Now the formula by
+# Around mid-grey σ = 0.3 resembles the continuous Bernoulli ($\sqrt{1/12} = 0.29$). It crosses BCE's slope at 0.1 and 0.9, where $m(1-m) = 0.3^2$; between them BCE is the more forgiving. σ = 0.7 is nearly flat; at σ = 0.1 the slope grows fastest at the target. Now the formula by
 # autograd, for the three losses with mean 0.4 and three targets whose average is 0.4. (For the continuous Bernoulli, the slope per logit, divided by dm/da, is the slope per mean.)
 
 # %%

@@ -429,8 +429,8 @@ def at_beta(figure, beta):
 explore(
     at_beta,
     beta=ipw.SelectionSlider(options=betas, value=1, description="beta"),
-    stills=[{"beta": 0.1}, {"beta": 1}, {"beta": 10}, {"beta": 50}],
-    alt="Four stills: on the left of each the curve of distortion against rate with the chosen beta marked, on the right six held-out "
+    stills=[{"beta": beta} for beta in betas],
+    alt="On the left the curve of distortion against rate with the chosen beta marked, on the right six held-out "
     "digits, the same redrawn, and twelve samples. Beta 0.1 and 1: most digits redrawn recognisably, samples made of strokes but seldom a clear digit. "
     "Beta 10: blurred, only coarse shapes are left. Beta 50: one and the same grey cloud everywhere.",
     size=(5.9, 2.9),

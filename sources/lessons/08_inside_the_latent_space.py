@@ -205,14 +205,45 @@ explore(
     latent=ipw.IntSlider(description="latent", min=0, max=9, value=0),
     steps=ipw.FloatSlider(description="steps", min=-3, max=3, step=0.25, value=2),
     size=(5.6, 2.6),
-    stills=[{"face": 3, "latent": j, "steps": 2.0} for j in (0, 1, 2, 3)],
-    alt="Four stills of one face, redrawn and then with another latent each time set two standard deviations above "
+    stills=[{"face": 3, "latent": j, "steps": 2.0} for j in range(10)],
+    alt="One face, redrawn, and again with one latent set two standard deviations above "
     "its mean, beside bars of how far the probe's reading of each factor moves. "
-    "In most stills more than one bar is off zero.",
+    "For most latents more than one bar is off zero.",
 )
 
 # %% [markdown]
-# In most of the stills one latent moves several bars. Before asking why, the first of the sayings.
+# Most latents move several bars. Now compose a face: ten sliders, one for each latent, in standard deviations from its mean. At 0 they draw the average code: whose face do you expect there?
+# Then try for a smile with glasses on it.
+
+# %%
+away = ((mu_held - centre) / spread).norm(dim=1).quantile(torch.tensor([0.05, 0.95]))  # most held-out codes
+
+
+def composed(figure, **latents):
+    steps = torch.tensor(list(latents.values()))
+    picture = draw(centre + steps * spread)[None]
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.2])
+    plotting.images(picture, ax=left, columns=1)
+    right.barh(names, read(picture)[0].tolist())
+    right.axvline(0, color="black", lw=1)
+    right.invert_yaxis()
+    right.set(xlim=(-0.6, 1.05), xlabel="reading (part of range)")
+    return (
+        f"{steps.norm():.1f} from the average code; nine in ten held-out codes lie {away[0]:.1f} to {away[1]:.1f} away."
+    )
+
+
+explore(
+    composed,
+    **{f"z{j}": ipw.FloatSlider(description=f"latent {j}", min=-3, max=3, step=0.1) for j in range(10)},
+    size=(5.2, 2.6),
+    stills=[{f"z{j}": s if j == k else 0.0 for j in range(10)} for k in (0, 1) for s in (-2.0, -1.0, 0.0, 1.0, 2.0)],
+    alt="A drawn face beside bars of what the probe reads of each factor. With all latents at 0 it is an average face. Moving a single "
+    "latent from -2 to 2 turns it gradually into another face, and several bars move.",
+)
+
+# %% [markdown]
+# The average code draws nobody's face in particular. And no slider is called "smile": one that brings a smile brings other changes with it. Before asking why, the first of the sayings.
 #
 # ## 2. Is the decoder smooth?
 #
@@ -269,14 +300,14 @@ explore(
     z1=ipw.FloatSlider(description="z1", min=-3, max=3, step=0.1, value=0),
     z2=ipw.FloatSlider(description="z2", min=-3, max=3, step=0.1, value=0),
     size=(5.2, 2.7),
-    stills=[{"z1": a, "z2": b} for a, b in ((-1.5, 0.0), (-0.5, 0.0), (0.5, 0.0), (1.5, 0.0))],
-    alt="Four stills. In each, the mean codes of the digits on the left, a colour for each class, with "
-    "a cross that moves from left to "
-    "right along the middle; on the right the digit decoded there, which changes from still to still.",
+    stills=[{"z1": z1, "z2": 0.0} for z1 in (-2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0)],
+    alt="The mean codes of the digits on the left, a colour for each class, with "
+    "a cross at (z1, z2); on the right the digit decoded there. As the cross moves from left to "
+    "right along the middle, the digit changes shape several times.",
 )
 
 # %% [markdown]
-# In the stills the digit changes shape from one to the next; where clouds meet it is a blurred in-between. Now in numbers, with eight latents. Walk straight from one held-out digit's code to another's in 40 steps, 500 pairs. Four measures:
+# Along the middle of the map, from left to right, the digit changes shape again and again; where clouds meet it is a blurred in-between. Now in numbers, with eight latents. Walk straight from one held-out digit's code to another's in 40 steps, 500 pairs. Four measures:
 #
 # - **speed**: how much the picture changes (Euclidean distance) per latent unit. The unit is the spread of the codes along each axis: once the standard
 #   deviation, once the distance between the quartiles divided by 1.349, which outliers cannot inflate;

@@ -533,14 +533,14 @@ explore(
     size=(4.5, 2.0),
     stills=[
         {"face": int(torch.where(bare & frowns)[0][0]), "smile": a, "glasses": b}
-        for a, b in ((0, 0.5), (0, 1), (1, 1), (0, 2))
+        for a, b in ((0.0, 0.5), (0.0, 0.0), (0.0, 1.0), (0.4, 1.0), (0.7, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 2.0))
     ],
-    alt="Four stills of one frowning person without glasses, each as original, drawing, and original with the change added. "
+    alt="One frowning person without glasses: original, drawing, and original with the change added. "
     "Half the glasses vector: faint glasses. Once: glasses. Both vectors: glasses and a smile. Glasses twice: overdone frames.",
 )
 
 # %% [markdown]
-# The stills show one frowning person without glasses: half a pair, a full pair, a pair and a smile, and twice the vector, whose frames are overdone.
+# On a frowning person without glasses: at 0.5 half a pair, at 1 a full pair, with both at 1 a pair and a smile; at 2 the frames are overdone.
 #
 # ## 8. When a vector misleads
 #

@@ -426,9 +426,9 @@ explore(
     draw_bound,
     k=ipw.SelectionSlider(options=counts, value=1, description="K"),
     digit=ipw.ToggleButtons(options=list(chosen), description="digit"),
-    stills=[{"k": k, "digit": digit} for digit in chosen for k in (1, 100)],
-    alt="Histograms of 200 estimates of log p(x) of a held-out digit, minus the exact value. Upper row, an easy digit: with one draw they spread over "
-    "several nats, mostly below the exact value; with 100 draws they crowd close to it. Lower row, a hard digit: with one draw most lie many nats below, "
+    stills=[{"k": k, "digit": digit} for digit in chosen for k in counts],
+    alt="Histogram of 200 estimates of log p(x) of a held-out digit, minus the exact value. An easy digit: with one draw they spread over "
+    "several nats, mostly below the exact value; with more draws they crowd ever closer to it. A hard digit: with one draw most lie many nats below, "
     "and with 100 draws their mean is still well to the left of the exact value.",
 )
 

@@ -5,7 +5,6 @@ import functools
 import http.server
 import io
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,23 +16,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from PIL import Image
-from playwright.sync_api import sync_playwright
+
+from vae_lessons.widgets import frames
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 EXERCISES = sorted(path.stem for path in (ROOT / "exercises").glob("*.ipynb"))
 PHONE = {"width": 390, "height": 800}
 DESKTOP = {"width": 1280, "height": 900}
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 # Building and serving
@@ -100,25 +90,27 @@ QUESTION = "Is exp(a_b) * c larger, or <b>smaller</b>?"
 
 
 def tiny_notebook(described_one_by_one):
-    """Two interactive figures in one cell, of three frames and two; a prediction; a figure with its stills in one."""
-    shown = [
-        nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": "Interactive figure, with sliders for a."})
-    ]
-    for frames, first in ((3, 50), (2, 200)):
-        for k in range(frames):
-            about = {"frame": k, "frames": frames, "label": f"rho = {k}.5, of {frames}"}
-            shown.append(figure(f"What frame {k} of {frames} shows", first + k, vae_lessons=about))
+    """Two interactive figures in one cell, of three frames and two; a prediction; a figure with its stills in one
+    picture; a figure whose output holds its stills.
+    """
+    words = "Interactive figure, with sliders for a."
+    shown = [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": words})]
+    for n, first in ((3, 50), (2, 200)):
+        for k in range(n):
+            about = {"frame": k, "frames": n, "label": f"rho = {k}.5, of {n}"}
+            shown.append(figure(f"What frame {k} of {n} shows", first + k, vae_lessons=about))
             if described_one_by_one:
-                shown.append(details(f"description {k} of {frames}"))
+                shown.append(details(f"description {k} of {n}"))
         if not described_one_by_one:
-            shown.append(details(f"description of all {frames}"))
-    asked = f"Your prediction. {QUESTION}\n  ( ) *larger*, (2)\n  ( ) smaller"
-    sheet = "Interactive figure, with sliders for a. Stills of it below."
-    outputs = (
-        shown,
-        [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": asked})],
-        [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": sheet}), figure("The sheet's words", 9)],
+            shown.append(details(f"description of all {n}"))
+    prediction, sheet = (
+        nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": text})
+        for text in (f"Your prediction. {QUESTION}\n  ( ) *larger*, (2)\n  ( ) smaller", f"{words} Stills of it below.")
     )
+    stills = [{"label": f"mu = {k}", "sentence": f"The mean is {k}.", "png": picture(90 + k)} for k in range(4)]
+    held = figure("How the mean moves", 99, vae_lessons={"stills": stills})
+    held.data |= {**WIDGET, "text/plain": f"{words} As stills"}
+    outputs = (shown, [prediction], [sheet, figure("The sheet's words", 9)], [held, details("How the mean moves")])
     cells = [nbformat.v4.new_markdown_cell("# Tiny\n\n[Exercise](../work/tiny.ipynb), $x^2$")]
     cells += [nbformat.v4.new_code_cell("1", execution_count=1, outputs=each) for each in outputs]
     state = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
@@ -192,13 +184,14 @@ def test_no_widget_is_left(site):
 @pytest.mark.parametrize("name", LESSONS)
 def test_figures_have_the_words_stored_with_them(site, name):
     outputs = [
-        output
+        part
         for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
         for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
+        for part in frames(output) or [output]
+        if "image/png" in part.get("data", {})
     ]
     shown = [image["alt"] for image in soup(site / "notebooks" / f"{name}.html").select(".cell_output img")]
-    assert shown == [" ".join(output.metadata["image/png"]["alt"].split()) for output in outputs]
+    assert shown == [" ".join(part["metadata"]["image/png"]["alt"].split()) for part in outputs]
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -225,14 +218,19 @@ def test_frames_stand_one_below_the_other_without_scripts(tiny):
     folder, described_one_by_one = tiny
     page = soup(folder / "notebooks" / "tiny.html")
     groups = page.select(".frames")
-    assert [len(group.select(".frame")) for group in groups] == [3, 2]
-    for group, frames in zip(groups, (3, 2), strict=True):
+    assert [len(group.select(".frame")) for group in groups] == [3, 2, 4]
+    for group, n in zip(groups[:2], (3, 2), strict=True):
         for k, frame in enumerate(group.select(".frame")):
-            assert frame.img["alt"] == f"What frame {k} of {frames} shows"
-            assert frame.select_one(".caption-text").get_text() == f"rho = {k}.5, of {frames}"
+            assert frame.img["alt"] == f"What frame {k} of {n} shows"
+            assert frame.select_one(".caption-text").get_text() == f"rho = {k}.5, of {n}"
             descriptions = [found.get_text() for found in frame.select("details")]
-            assert descriptions == ([f"Wordsdescription {k} of {frames}"] if described_one_by_one else [])
-    assert len(page.select("details")) == (5 if described_one_by_one else 2)
+            assert descriptions == ([f"Wordsdescription {k} of {n}"] if described_one_by_one else [])
+    for k, frame in enumerate(groups[2].select(".frame")):
+        assert frame.img["alt"] == f"mu = {k}: The mean is {k}."
+        assert frame.select_one(".caption-text").get_text() == f"mu = {k}"
+        assert frame.select_one(".legend").get_text(strip=True) == f"The mean is {k}."
+    assert not page.select(".frame details") or described_one_by_one
+    assert len(page.select("details")) == (5 if described_one_by_one else 2) + 1
     assert page.get_text().count("Interactive figure, with sliders for a.") == 1  # the one without frames
 
 
@@ -251,21 +249,9 @@ def test_links_to_own_copies_lead_to_exercises(tiny):
 # What a browser shows
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """Debian's Chromium; never one that Playwright downloads."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("Chromium is not installed. On Debian or Ubuntu: `apt install chromium`", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-def opened(chromium, address, troubles, **options):
+def opened(browser, address, troubles, **options):
     """A fresh page that reaches nothing but the address; what goes wrong is added to troubles."""
-    context = chromium.new_context(viewport=options.pop("viewport", DESKTOP), **options)
+    context = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
     page = context.new_page()
 
     def guard(route):
@@ -323,10 +309,10 @@ def violations(page, without=(), **options):
     ]
 
 
-def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, chromium):
+def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, browser):
     troubles = []
     for name in pages(site):
-        page = opened(chromium, address, troubles, color_scheme="light", reduced_motion="reduce")
+        page = opened(browser, address, troubles, color_scheme="light", reduced_motion="reduce")
         page.goto(address + name)
         settle(page)
         # a lesson's code is thousands of coloured words: those of one lesson are enough
@@ -345,9 +331,9 @@ def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, chromi
     assert not troubles, "\n".join(troubles)
 
 
-def test_axe_would_find_a_picture_without_words(tiny, serve, chromium):
+def test_axe_would_find_a_picture_without_words(tiny, serve, browser):
     address = serve(tiny[0])
-    page = opened(chromium, address, [])
+    page = opened(browser, address, [])
     page.goto(address + "notebooks/tiny.html")
     settle(page)
     assert not violations(page)
@@ -356,16 +342,16 @@ def test_axe_would_find_a_picture_without_words(tiny, serve, chromium):
     page.context.close()
 
 
-def test_the_first_page_leads_on(address, chromium):
-    page = opened(chromium, address, troubles := [])
+def test_the_first_page_leads_on(address, browser):
+    page = opened(browser, address, troubles := [])
     page.goto(address)
     page.wait_for_url(address + "docs/index.html")
     assert not troubles
     page.context.close()
 
 
-def test_search_finds_a_word(address, chromium):
-    page = opened(chromium, address, troubles := [])
+def test_search_finds_a_word(address, browser):
+    page = opened(browser, address, troubles := [])
     page.goto(address + "docs/index.html")
     page.keyboard.press("Control+k")
     page.keyboard.type("Cholesky")
@@ -385,8 +371,8 @@ def darkness(page):
     return sum(map(int, re.findall(r"\d+", colour)[:3])) < 200
 
 
-def test_dark_and_light(address, chromium):
-    page = opened(chromium, address, troubles := [], color_scheme="light")
+def test_dark_and_light(address, browser):
+    page = opened(browser, address, troubles := [], color_scheme="light")
     page.goto(address + "docs/index.html")
     assert not darkness(page)
     page.emulate_media(color_scheme="dark")
@@ -408,9 +394,9 @@ def shown(group):
     return [k for k in group.locator(".frame").evaluate_all(visible) if k >= 0]
 
 
-def test_frames_step_by_keyboard_and_mouse(tiny, serve, chromium):
+def test_frames_step_by_keyboard_and_mouse(tiny, serve, browser):
     address = serve(tiny[0])
-    page = opened(chromium, address, troubles := [])
+    page = opened(browser, address, troubles := [])
     page.goto(address + "notebooks/tiny.html")
     settle(page)
     group, other = page.locator(".frames").first, page.locator(".frames").nth(1)
@@ -462,20 +448,20 @@ def test_frames_step_by_keyboard_and_mouse(tiny, serve, chromium):
     page.context.close()
 
 
-def test_frames_can_all_be_seen_without_scripts(tiny, serve, chromium):
+def test_frames_can_all_be_seen_without_scripts(tiny, serve, browser):
     address = serve(tiny[0])
-    page = opened(chromium, address, [], java_script_enabled=False)
+    page = opened(browser, address, [], java_script_enabled=False)
     page.goto(address + "notebooks/tiny.html")
-    assert page.locator(".frame img").count() == 5
     tops = [image.bounding_box()["y"] for image in page.locator(".frame img").all()]
+    assert len(tops) == 3 + 2 + 4
     assert all(after - before >= 200 for before, after in zip(tops, tops[1:], strict=False))
     assert not page.get_by_role("slider").count()
     page.context.close()
 
 
-def test_the_guards_notice_trouble(site, address, chromium, tmp_path):
+def test_the_guards_notice_trouble(site, address, browser, tmp_path):
     """What another host, a missing file, an error or a wide page would look like."""
-    page = opened(chromium, address, troubles := [])
+    page = opened(browser, address, troubles := [])
     page.goto(address + "docs/index.html")
     page.evaluate(
         """() => {

@@ -1,0 +1,203 @@
+"""A JupyterLab as `make lab` starts it, a Chromium that opens lessons in it, and the interactive figures there."""
+
+import base64
+import importlib.util
+import io
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+LESSONS = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 30  # seconds before a test gives up; no statement on speed
+
+
+def load_course():
+    """`course.py`, as a module."""
+    spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
+    course = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(course)
+    return course
+
+
+def until(condition):
+    """Wait until the condition holds: until it returns something, and no assertion in it fails."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            found = condition()
+            assert found is None or found
+            return
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
+
+
+def free_port():
+    """A port that nothing uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A running JupyterLab, with a copy of the lessons."""
+
+    def __init__(self, folder, process, port, token):
+        self.folder, self.process, self.port, self.token = folder, process, port, token
+
+    def ask(self, path, method="GET"):
+        """The answer of Jupyter's REST interface, None while there is none."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/{path}", headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return json.loads(answer.read() or "{}")
+        except OSError:
+            return None
+
+    def shut_kernels(self):
+        """End every kernel."""
+        for session in self.ask("sessions"):
+            self.ask(f"sessions/{session['id']}", "DELETE")
+
+
+@contextmanager
+def server(folder: Path):
+    """Start JupyterLab on copies of the lessons in a folder, and end it."""
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    course, token, port = load_course(), secrets.token_hex(), free_port()
+    command = course.lab_command(str(folder))
+    command += ["--no-browser", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
+    command += ["--LabApp.expose_app_in_browser=True"]  # to wait for the end of "Run All Cells"
+    with (folder / "lab.log").open("w") as log:
+        process = subprocess.Popen(
+            command, env=course.environment(OMP_NUM_THREADS="1"), cwd=folder, stdout=log, stderr=log
+        )
+    try:
+        lab = Server(folder, process, port, token)
+        until(lambda: lab.ask("status") is not None)
+        yield lab
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def chromium():
+    """Start Chromium, and end it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=load_course().chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Lesson:
+    """A lesson in a page of JupyterLab, after "Run All Cells"."""
+
+    def __init__(self, lab, browser, name):
+        self.lab, self.name, self.complaints = lab, name, []
+        self.page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        self.page.set_default_timeout(1000 * PATIENCE)
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self._note("error", str(error)))
+        self.page.on("requestfailed", lambda request: self._note("error", f"{request.url}: {request.failure}"))
+        self.page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/notebooks/{name}.ipynb?token={lab.token}&reset")
+        self.page.wait_for_selector(".jp-Notebook")
+        self.page.wait_for_selector("text=Python 3 (ipykernel) | Idle")
+        self.page.set_default_timeout(600_000)
+        self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.page.set_default_timeout(1000 * PATIENCE)
+        boxes = self.page.locator(".widget-vbox:has(.course-words)")
+        self.figures = [Figure(self.page, boxes.nth(i)) for i in range(boxes.count())]
+
+    def _note(self, kind, text):
+        if kind == "error":
+            self.complaints.append(text)
+
+    def saved(self):
+        """The notebook, saved as it is now."""
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        return nbformat.read(self.lab.folder / "notebooks" / f"{self.name}.ipynb", as_version=4)
+
+    def close(self):
+        """Close the page and end the kernel."""
+        self.page.close()
+        self.lab.shut_kernels()
+
+
+class Figure:
+    """An interactive figure: sliders and buttons, a picture, and a sentence of numbers."""
+
+    def __init__(self, page, box):
+        self.page, self.box, self.image = page, box, box.locator("img.widget-image")
+        box.scroll_into_view_if_needed()
+        self.handles = {handle.get_attribute("aria-label"): handle for handle in box.get_by_role("slider").all()}
+
+    def values(self):
+        """The controls' values, by their labels: what stands beside the sliders, and the words of pressed buttons."""
+        found = {}
+        for name, handle in self.handles.items():
+            found[name] = float(handle.get_attribute("aria-valuetext").replace("−", "-"))
+        for group in self.box.get_by_role("group").all():
+            found[group.get_attribute("aria-label")] = group.locator("[aria-pressed=true]").text_content()
+        return found
+
+    def sentence(self):
+        """The words below the picture."""
+        return self.box.locator(".course-words p").text_content()
+
+    def numbers(self):
+        """The numbers in the sentence."""
+        return [float(text) for text in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?", self.sentence())]
+
+    def png(self):
+        """The picture's bytes."""
+        script = """async img => {
+            const bytes = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
+            return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+        }"""
+        return base64.b64decode(self.image.evaluate(script))
+
+    def pixels(self):
+        """The picture, (height, width, 3), from 0 to 255."""
+        return np.asarray(Image.open(io.BytesIO(self.png())).convert("RGB")).astype(int)
+
+    def press(self, name, *keys):
+        """Focus a slider and press keys, one by one, as fast as they come."""
+        self.handles[name].focus()
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def drag(self, name, part, steps=40):
+        """Drag a slider's handle to a part (0 to 1) of its way, in many small steps, and let go."""
+        self.handles[name].scroll_into_view_if_needed()
+        box = self.handles[name].bounding_box()
+        track = self.handles[name].locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").bounding_box()
+        self.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self.page.mouse.down()
+        self.page.mouse.move(track["x"] + part * track["width"], box["y"] + box["height"] / 2, steps=steps)
+        self.page.mouse.up()

@@ -1,0 +1,261 @@
+"""Every lesson in a real JupyterLab: its figures follow keyboard and mouse, and show what the mathematics says."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+from lab import until
+from scipy import optimize, stats
+
+# What each figure has to show: functions of its controls' values, of the numbers in its sentence, and of the figure
+
+
+def close(found, expected, decimals=2, also=0.0):
+    """Whether numbers printed with so many decimals are the expected ones, within a further part of them."""
+    np.testing.assert_allclose(found, expected, atol=0.51 * 10.0**-decimals, rtol=also)
+
+
+def is_colour(pixels, colour):
+    """Where the picture has a colour: the rows and the columns."""
+    return np.where((np.abs(pixels - np.array(colour)) < 12).all(-1))
+
+
+def ellipse(values, numbers, figure):
+    rho, sigma_1, sigma_2 = values["rho"], values["sigma 1"], values["sigma 2"]
+    entries = [sigma_1, rho * sigma_2, sigma_2 * math.sqrt(1 - rho**2)]
+    close(np.array(numbers)[[0, 2, 3, 4]], [*entries, entries[0] * entries[2]])
+    rows, columns = is_colour(figure.pixels(), (0, 114, 178))
+    half_width, half_height = np.ptp(columns) / 2, np.ptp(rows) / 2
+    np.testing.assert_allclose(half_width / half_height, sigma_1 / sigma_2, rtol=0.1)
+    top = columns[rows == rows.min()].mean() - (columns.min() + columns.max()) / 2
+    np.testing.assert_allclose(top / half_width, rho, atol=0.12)
+
+
+def gradients(values, numbers, figure):
+    mu, sigma, h = values["mu"], values["sigma"], 0.1
+    close(numbers[0], 2 * mu, 1)
+    score = (mu**4 + 18 * mu**2 * sigma**2 + 15 * sigma**4) / sigma**2 - 4 * mu**2
+    differences = (2 * (mu**2 + h**2) * sigma**2 + sigma**4) / h**2
+    close(numbers[1], 2 * sigma, also=0.05)
+    close(numbers[2:], np.sqrt([score, differences]), also=0.15)
+
+
+def pull(values, numbers, figure):
+    mu, sigma = values["mu"], values["sigma"]
+    close(numbers, [0.5 * (mu**2 + sigma**2 - 1 - math.log(sigma**2)), -mu, 1 / sigma - sigma])
+
+
+def chord(values, numbers, figure):
+    low, weight = values["smaller"], values["weight of 2"]
+    log_mean = math.log((1 - weight) * low + weight * 2)
+    mean_log = (1 - weight) * math.log(low) + weight * math.log(2)
+    close(numbers[:3], [log_mean, mean_log, log_mean - mean_log])
+
+
+def gap(values, numbers, figure):
+    z = np.linspace(-12, 12, 20_001)
+    q = stats.norm(values["mean of q"], values["width of q"])
+    log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(0.8, np.tanh(3 * z), 0.4)
+    log_p_x = math.log(np.trapezoid(np.exp(log_joint), z))
+    elbo = np.trapezoid(q.pdf(z) * (log_joint - q.logpdf(z)), z)
+    close(numbers, [elbo, log_p_x - elbo, log_p_x, log_p_x], also=0.01)
+
+
+def losses(values, numbers, figure):
+    target, sigma = values["target"], values["sigma"]
+
+    def continuous(a):
+        return math.log(math.expm1(a) / a) - a * target
+
+    lowest = 0.0 if target == 0.5 else optimize.minimize_scalar(continuous, bounds=(-50, 50.1), method="bounded").fun
+    close(numbers, [stats.entropy([target, 1 - target]), lowest, 0.5 * math.log(2 * math.pi * sigma**2)])
+
+
+def balance(values, numbers, figure):
+    beta, rate, distortion, elbo = numbers
+    assert beta == values["beta"]
+    close(elbo, -distortion - rate, 0)
+    seen = figure.__dict__.setdefault("seen", {})
+    seen[beta] = rate, distortion
+    points = np.array([seen[beta] for beta in sorted(seen)])
+    assert (np.diff(points[:, 0]) < 0).all()  # dearer nats, fewer of them
+    assert (np.diff(points[:, 1]) > 0).all()
+
+
+def perturbed(values, numbers, figure):
+    assert numbers[:2] == [values["latent"], values["steps"]]
+    assert abs(numbers[2]) <= 1
+    pixels = figure.pixels()
+    redrawn = pixels[:, : int(0.27 * pixels.shape[1])].tobytes()  # the left one of the two faces
+    assert figure.__dict__.setdefault("seen", {}).setdefault(values["face"], redrawn) == redrawn
+
+
+def composed(values, numbers, figure):
+    close(numbers[0], np.linalg.norm(list(values.values())), 1)
+    assert 0 < numbers[1] < numbers[2]
+
+
+def live_digit(values, numbers, figure):
+    close(numbers[:2], [values["z1"], values["z2"]], 1)
+    pixels = figure.pixels()
+    grey = (np.ptp(pixels, axis=-1) < 3) & (pixels.mean(-1) < 250)
+    columns = np.arange(pixels.shape[1]) > 0.5 * pixels.shape[1]
+    dark = np.argwhere(grey & columns)
+    (top, left), (bottom, right) = dark.min(0), dark.max(0)
+    ink = 784 * pixels[top : bottom + 1, left : right + 1].mean() / 255
+    np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=8)
+
+
+def edited(values, numbers, figure):
+    smile, glasses = numbers[0:2], numbers[2:4]
+    pixels = figure.pixels()
+    rows = slice(0, int(0.6 * len(pixels)))
+    panels = np.array_split(pixels[rows], 3, axis=1)
+    seen = figure.__dict__.setdefault("seen", {})
+    original = panels[0].tobytes()
+    assert seen.setdefault(values["face"], original) == original
+    if values["smile"] == 2:
+        assert smile[1] > smile[0]
+    if values["glasses"] == 2:
+        assert glasses[1] > 0.5
+    if values["glasses"] == -2:
+        assert glasses[1] < 0.5
+
+
+def bound(values, numbers, figure):
+    k, mean, truth = numbers
+    assert k == values["K"]
+    assert mean < truth + 0.3
+    seen = figure.__dict__.setdefault("seen", {}).setdefault(values["digit"], {})
+    seen[k] = mean
+    assert (np.diff([seen[k] for k in sorted(seen)]) > 0).all()  # the bound never falls with K
+
+
+SHOWS = {
+    "02": [ellipse],
+    "03": [gradients],
+    "04": [pull],
+    "05": [chord, gap],
+    "06": [losses],
+    "07": [balance],
+    "08": [perturbed, composed, live_digit],
+    "09": [edited],
+    "10": [bound],
+}
+
+
+@pytest.fixture(scope="session")
+def figures(lesson):
+    """Pairs of a figure and what it has to show."""
+    return list(zip(lesson.figures, SHOWS.get(lesson.name[:2], []), strict=True))
+
+
+def settles(figure, shows):
+    """Wait until the figure shows what belongs to the values of its controls."""
+    until(lambda: shows(figure.values(), figure.numbers(), figure))
+
+
+def test_the_lesson_runs_without_an_error(lesson, figures):
+    cells = [cell for cell in lesson.saved().cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not lesson.complaints
+    for figure, shows in figures:
+        settles(figure, shows)
+
+
+def test_every_control_and_picture_has_a_name(lesson):
+    def named(role, box, names, elements):
+        """Whether the box has just these elements of the role, by the names that screen readers read."""
+        assert box.locator(elements).count() == len(names)
+        for name in names:
+            assert name.strip()
+            assert box.get_by_role(role, name=name, exact=True).count() == 1
+
+    for box in lesson.page.locator(".widget-vbox:has(.widget-radio-box)").all():
+        question = box.locator(".widget-html-content").text_content().removeprefix("Your prediction. ")
+        named("radiogroup", box, [question], ".widget-radio-box")
+        named("radio", box, box.locator(".widget-radio-box label").all_text_contents(), "input")
+    for figure in lesson.figures:
+        for role, control, element in (
+            ("slider", ".widget-slider", ".noUi-handle"),
+            ("group", ".widget-toggle-buttons", ".widget-toggle-buttons"),
+        ):
+            labels = figure.box.locator(f"{control} > .widget-label").all_text_contents()
+            named(role, figure.box, labels, element)
+        alt = figure.image.get_attribute("alt")
+        assert len(alt.split()) >= 8
+        named("img", figure.box, [alt], "img")
+
+
+def test_predictions_are_made_with_the_keyboard(lesson):
+    for group in lesson.page.get_by_role("radiogroup").all():
+        radios = group.get_by_role("radio").all()
+        radios[0].focus()
+        lesson.page.keyboard.press("Space")
+        until(radios[0].is_checked)
+        lesson.page.keyboard.press("ArrowDown")
+        until(radios[1].is_checked)
+
+
+def test_tab_reaches_every_slider(lesson):
+    for figure in lesson.figures:
+        names = list(figure.handles)
+        figure.handles[names[0]].focus()
+        reached = [names[0]]
+        for _ in range(2 * len(names)):
+            lesson.page.keyboard.press("Tab")
+            reached.append(lesson.page.evaluate("document.activeElement.getAttribute('aria-label')"))
+        assert [name for name in reached if name in names] == names
+
+
+def test_keys_move_the_figure(lesson, figures):
+    for figure, shows in figures:
+        for name in figure.handles:
+            start, before = figure.values()[name], figure.png()
+            key, back = ("ArrowDown", "ArrowRight") if start > 0 else ("ArrowUp", "ArrowLeft")
+            figure.press(name, key)
+            assert figure.values()[name] != start
+            settles(figure, shows)
+            until(lambda figure=figure, before=before: figure.png() != before)
+            figure.press(name, back)
+            assert figure.values()[name] == start
+            settles(figure, shows)
+            until(lambda figure=figure, before=before: figure.png() == before)
+            for key in ("End", "Home"):
+                figure.press(name, key)
+                settles(figure, shows)
+            while figure.values()[name] < start:
+                figure.press(name, "ArrowRight")
+            until(lambda figure=figure, before=before: figure.png() == before)
+    assert not lesson.complaints
+
+
+def test_buttons_move_the_figure(lesson, figures):
+    for figure, shows in figures:
+        for button in figure.box.locator(".widget-toggle-button").all():
+            button.focus()
+            lesson.page.keyboard.press("Space")
+            assert button.get_attribute("aria-pressed") == "true"
+            settles(figure, shows)
+
+
+def test_a_fast_drag_ends_at_the_last_value(lesson, figures):
+    generator = random.Random(0)
+    for figure, shows in figures:
+        for name in figure.handles:
+            for part in (0.0, 1.0, generator.uniform(0.1, 0.9)):
+                figure.drag(name, part)
+            value = figure.values()[name]
+            settles(figure, shows)
+            before = figure.png()
+            figure.press(name, "Home", "End")  # and back to the same value: the same picture
+            settles(figure, shows)
+            assert figure.values()[name] != value
+            figure.drag(name, part)
+            assert figure.values()[name] == value
+            settles(figure, shows)
+            until(lambda figure=figure, before=before: figure.png() == before)
+    assert not lesson.complaints
