@@ -5,6 +5,7 @@
   figure with a slider.
 - A prediction stands as a question with its choices.
 - Links to a student's own copy in `work/` lead to the exercise.
+- In a table, markdown takes the bars of `\\|` for its own; a formula there gets `\\Vert`.
 """
 
 import json
@@ -27,7 +28,8 @@ def for_reading(notebook):
     pictures = []
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            cell["source"] = text(cell["source"]).replace("](../work/", "](../exercises/")
+            source = text(cell["source"]).replace("](../work/", "](../exercises/")
+            cell["source"] = re.sub(r"^\|.*\$.*$", lambda row: row[0].replace(r"\|", r"\Vert "), source, flags=re.M)
         if "outputs" in cell:
             cell["outputs"] = [part for output in cell["outputs"] for part in frames(output) or [output]]
         shown = [output for output in cell.get("outputs", []) if "data" in output]

@@ -101,6 +101,44 @@ def test_conda_environment_is_in_step():
     assert pip == ["-c constraints.txt", "-e .[test]"]
 
 
+def test_binder_gets_the_same_python_and_versions():
+    conda = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python=")).removeprefix("python=")
+    assert (ROOT / ".binder/runtime.txt").read_text() == f"python-{conda}\n"
+    script = ROOT / ".binder/postBuild"
+    assert "pip install --no-cache-dir -c constraints.txt -e .\n" in script.read_text()
+    assert os.access(script, os.X_OK)
+
+
+def code_in(path):
+    """The lines of code of a page in markdown, and what stands in backquotes."""
+    text = path.read_text()
+    blocks = re.findall(r"^ *```\w+\n(.*?)^ *```", text, re.M | re.S)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [line.strip() for line in "\n".join([*blocks, *spans]).splitlines()]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_commands_that_exist(page):
+    from vae_lessons.cli import app
+
+    course = re.search(r"choices=\(([^)]+)\)", (ROOT / "course.py").read_text())[1]
+    known = {
+        r"(?m)^make ([a-z][\w-]*)": set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)),
+        r"course\.py (\w[\w-]*)": set(re.findall(r"[\w-]+", course)),
+        r"(?m)^(?:\S+/)?vae-lessons ([a-z]\w*)": {
+            command.name or command.callback.__name__ for command in app.registered_commands
+        },
+    }
+    code = code_in(page)
+    for pattern, names in known.items():
+        assert set(re.findall(pattern, "\n".join(code))) <= names
+    installs = [line for line in code if re.search(r"pip install(?! (?:-q )?-c constraints\.txt )", line)]
+    assert not installs
+
+
 def test_same_python_everywhere():
     conda = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python=")).removeprefix("python=")
     job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
