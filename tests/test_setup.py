@@ -124,13 +124,12 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 def test_pages_name_commands_that_exist(page):
     from vae_lessons.cli import app
 
+    tools = {command.name or command.callback.__name__ for command in app.registered_commands}
     course = re.search(r"choices=\(([^)]+)\)", (ROOT / "course.py").read_text())[1]
     known = {
         r"(?m)^make ([a-z][\w-]*)": set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)),
         r"course\.py (\w[\w-]*)": set(re.findall(r"[\w-]+", course)),
-        r"(?m)^(?:\S+/)?vae-lessons ([a-z]\w*)": {
-            command.name or command.callback.__name__ for command in app.registered_commands
-        },
+        r"(?m)^(?:\S+/)?vae-lessons ([a-z]\w*)": tools,
     }
     code = code_in(page)
     for pattern, names in known.items():
