@@ -7,14 +7,15 @@ find = $(shell for python in python3.11 python3.12 python3.13 python3 python; do
 PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 	Python was not found. Install Python 3.11, then run make again))
 
-.PHONY: help lab test test-browser test-cpus build bench clean
+.PHONY: help lab test test-browser test-cpus build site bench clean
 
 help:
 	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
 	@echo "make test          install what is missing, run every test, notebook and style check"
-	@echo "make test-browser  install what is missing, try the interactive figures in JupyterLab with Chromium"
+	@echo "make test-browser  install what is missing, try the interactive figures and the site in Chromium"
 	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
 	@echo "make build         build the notebooks from sources/"
+	@echo "make site          build the edition for reading into build/site"
 	@echo "make bench         run the benchmarks"
 	@echo "make clean         remove .venv and caches, and nothing else"
 
@@ -34,6 +35,9 @@ test-cpus:
 build:
 	@$(PYTHON) course.py setup
 	.venv/bin/vae-lessons build $(ARGS)
+
+site:
+	@$(PYTHON) course.py site -- $(ARGS)
 
 bench:
 	@$(PYTHON) course.py setup --bench

@@ -2,8 +2,9 @@
 
 lab           install what is missing, then open JupyterLab on the first notebook
 test          install what is missing, then run every test, notebook and style check
-test-browser  install what is missing, then try the interactive figures in JupyterLab with Chromium
-setup         only install what is missing (--bench: and what the benchmarks need)
+test-browser  install what is missing, then try the interactive figures and the site in Chromium
+site          install what is missing, then build the edition for reading into build/site
+setup         only install what is missing (--bench, --browser, --site: and what those need)
 clean         remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
@@ -31,6 +32,11 @@ PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether that finished
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+EXTRAS = (
+    ("bench", "the benchmarks need"),
+    ("site", "the edition for reading needs"),
+    ("browser", "tests in a browser need"),
+)
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
 NBGRADER = [
     "nbgrader.server_extensions." + name
@@ -140,10 +146,13 @@ def fault():
     return None
 
 
-def setup(*more):
-    """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already."""
-    before = recorded().get("extras", "test").split(",")
-    extras = ",".join(before + [extra for extra in more if extra not in before])
+def setup(more=()):
+    """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already.
+
+    What was once asked for stays: `more` adds extras to those of the last time.
+    """
+    extras = recorded().get("extras", "test").split(",")
+    extras = ",".join(extras + [name for name in more if name not in extras])
     reason = fault()
     if reason is None and recorded() == wanted(extras):
         return 0
@@ -296,6 +305,16 @@ def test(extra):
     return max(codes, key=abs)
 
 
+def site(extra):
+    """Build the edition for reading from the stored notebooks, which are not run."""
+    setup(["site"])
+    folders = ["-c", "docs", "-d", "build/doctrees", ".", "build/site"]
+    code = run([PYTHON, "-m", "sphinx", "-q", "-b", "html"] + folders + extra, environment())
+    if code == 0:
+        print("Built. Open build/site/index.html in a browser.", flush=True)
+    return code
+
+
 def chromium():
     """The path of a Chromium: the one that CHROMIUM names, or one on the PATH; None where there is none."""
     names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
@@ -303,11 +322,11 @@ def chromium():
 
 
 def test_browser(extra):
-    """Open the lessons in JupyterLab and move every slider, with Chromium."""
+    """Open the lessons in JupyterLab and move every slider, and read the site, with Chromium."""
     if chromium() is None:
         how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
         stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
-    setup("browser")
+    setup(["browser", "site"])
     return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 
 
@@ -329,11 +348,13 @@ def main(arguments):
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
-    parser.add_argument("command", choices=("lab", "test", "test-browser", "setup", "clean"))
-    parser.add_argument("--bench", action="store_true", help="install what the benchmarks need, too")
+    parser.add_argument("command", choices=("lab", "test", "test-browser", "site", "setup", "clean"))
+    for name, what in EXTRAS:
+        parser.add_argument("--" + name, action="store_true", help="install what %s, too" % what)
     chosen = parser.parse_args(arguments[:cut])
-    commands = {"lab": lab, "test": test, "test-browser": test_browser}
-    commands.update(setup=lambda _: setup("bench") if chosen.bench else setup(), clean=lambda _: clean())
+    more = [name for name, _ in EXTRAS if getattr(chosen, name)]
+    commands = {"lab": lab, "test": test, "test-browser": test_browser, "site": site}
+    commands.update(setup=lambda _: setup(more), clean=lambda _: clean())
     try:
         return commands[chosen.command](arguments[cut + 1 :])
     except KeyboardInterrupt:

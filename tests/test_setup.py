@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -70,7 +71,7 @@ def steps(course, monkeypatch):
 # Versions
 
 
-@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *[line for extra in EXTRAS.values() for line in extra]])
+@pytest.mark.parametrize("line", [*PROJECT["dependencies"], *chain(*EXTRAS.values())])
 def test_every_dependency_is_pinned_within_its_range(line):
     requirement = Requirement(line)
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
@@ -98,6 +99,43 @@ def test_conda_environment_is_in_step():
     pip = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
     assert CONDA["name"] == PROJECT["name"]
     assert pip == ["-c constraints.txt", "-e .[test]"]
+
+
+def test_binder_gets_the_same_python_and_versions():
+    conda = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python=")).removeprefix("python=")
+    assert (ROOT / ".binder/runtime.txt").read_text() == f"python-{conda}\n"
+    script = ROOT / ".binder/postBuild"
+    assert "pip install --no-cache-dir -c constraints.txt -e .\n" in script.read_text()
+    assert os.access(script, os.X_OK)
+
+
+def code_in(path):
+    """The lines of code of a page in markdown, and what stands in backquotes."""
+    text = path.read_text()
+    blocks = re.findall(r"^ *```\w+\n(.*?)^ *```", text, re.M | re.S)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    return [line.strip() for line in "\n".join([*blocks, *spans]).splitlines()]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_commands_that_exist(page):
+    from vae_lessons.cli import app
+
+    tools = {command.name or command.callback.__name__ for command in app.registered_commands}
+    course = re.search(r"choices=\(([^)]+)\)", (ROOT / "course.py").read_text())[1]
+    known = {
+        r"(?m)^make ([a-z][\w-]*)": set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)),
+        r"course\.py (\w[\w-]*)": set(re.findall(r"[\w-]+", course)),
+        r"(?m)^(?:\S+/)?vae-lessons ([a-z]\w*)": tools,
+    }
+    code = code_in(page)
+    for pattern, names in known.items():
+        assert set(re.findall(pattern, "\n".join(code))) <= names
+    installs = [line for line in code if re.search(r"pip install(?! (?:-q )?-c constraints\.txt )", line)]
+    assert not installs
 
 
 def test_same_python_everywhere():
@@ -289,11 +327,18 @@ def test_changed_versions_are_installed(course, venv, steps, name):
     assert steps == ["Installing"]
 
 
-def test_bench_extra_stays(course, venv, steps):
+def test_extras_stay(course, venv, steps):
     course.main(["setup", "--bench"])
     course.main(["setup"])
     assert steps == ["Installing"]
     assert course.recorded()["extras"] == "test,bench"
+    course.main(["setup", "--site", "--bench"])
+    assert steps == ["Installing", "Installing"]
+    assert course.recorded()["extras"] == "test,bench,site"
+
+
+def test_every_extra_can_be_asked_for(course):
+    assert {"test", *dict(course.EXTRAS)} == set(EXTRAS)
 
 
 def test_no_chromium_gets_one_line(course, venv, steps, monkeypatch):
@@ -311,7 +356,7 @@ def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
     monkeypatch.setattr(course, "run", lambda command, env: commands.append(command) or 0)
     assert course.main(["test-browser", "--", "-k", "04"]) == 0
     assert steps == ["Installing"]
-    assert course.recorded()["extras"] == "test,browser"
+    assert course.recorded()["extras"] == "test,browser,site"
     assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
 
 
@@ -417,6 +462,18 @@ def test_lab_without_its_notebook_says_so(course, ran):
     with pytest.raises(SystemExit, match=r"00_start_here.ipynb is missing. `git restore"):
         course.main(["lab"])
     assert not ran
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "Open build/site/index.html"), (1, "")])
+def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatch, capsys, code, said):
+    calls = []
+    monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or code)
+    assert course.main(["site", "--", "-W"]) == code
+    assert course.recorded()["extras"] == "test,site"
+    [command] = calls
+    assert command[1:3] == ["-m", "sphinx"]
+    assert command[-3:] == [".", "build/site", "-W"]
+    assert said in capsys.readouterr().out
 
 
 def test_test_runs_everything_and_tells_the_worst(course, venv, monkeypatch, capsys):

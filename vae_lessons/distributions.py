@@ -173,7 +173,7 @@ def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
 def log_normal_full(x: Tensor, mu: Tensor, scale_tril: Tensor) -> Tensor:
     """Log-density of a Gaussian with any covariance Sigma = L L^T, in nats.
 
-    log N(x; mu, Sigma) = -1/2 [D log 2 pi + |L^-1 (x - mu)|^2] - sum_d log L_dd
+    log N(x; mu, Sigma) = -1/2 [D log 2 pi + ‖L^-1 (x - mu)‖^2] - sum_d log L_dd
 
     Args:
         x, mu: (..., D).

@@ -1,0 +1,60 @@
+"""The web edition: `make site` builds it from the stored notebooks, which it does not run."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+sys.path.insert(0, str(HERE))
+
+project = "A course on variational autoencoders"
+author = "The vae_lessons authors"
+copyright = "The vae_lessons authors. Text: CC BY 4.0. Code: MIT"
+version = release = PROJECT["version"]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "reading_edition"]
+include_patterns = ["docs/*.md", "notebooks/*.ipynb", "exercises/*.ipynb"]
+exclude_patterns = [".*", "build", "work", "**/.ipynb_checkpoints"]
+root_doc = "docs/index"
+
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}  # no widgets, no scripts from elsewhere
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_heading_anchors = 3
+mathjax3_config = {
+    "options": {"enableMenu": False},  # a menu would make every formula a stop of the Tab key
+    "chtml": {"scale": 0.9},
+}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_js_files = [("course.js", {"defer": "defer"})]
+templates_path = ["_templates"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
+html_sidebars = {"docs/index": [], "docs/library": []}
+html_additional_pages = {"index": "start.html"}
+html_copysource = False
+html_show_sphinx = False
+html_theme_options = {
+    "logo": {"text": "Variational autoencoders"},
+    "navbar_align": "left",
+    "navbar_persistent": ["search-button-field"],
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+    "show_prev_next": True,
+    "back_to_top_button": False,
+}
