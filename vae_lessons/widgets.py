@@ -230,7 +230,8 @@ def _picture(draw, size, values, places=()):
         for ax, place in zip(figure.axes, places, strict=True):
             ax.set_position(place)
     png = io.BytesIO()
-    canvas.print_png(png)  # not savefig: its tight crop would make the picture jump
+    # not savefig: its tight crop would make the picture jump; and more compression would take as long as the drawing
+    canvas.print_png(png, pil_kwargs={"compress_level": 1})
     return png.getvalue(), sentence, [ax.get_position(original=True) for ax in figure.axes]
 
 

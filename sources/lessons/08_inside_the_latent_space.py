@@ -196,7 +196,7 @@ def perturbed(figure, face, latent, steps):
     right.invert_yaxis()
     right.set(xlim=(-1, 1), xlabel="change (part of range)")
     most = max(range(9), key=lambda i: abs(change[i]))
-    return f"Latent {latent}, {steps} deviations: {names[most]} changes most, by {change[most]:.2f} of its range."
+    return f"Face {face}, latent {latent} at {steps} deviations: {names[most]} changes most, by {change[most]:.2f} of its range."
 
 
 explore(
@@ -215,10 +215,12 @@ explore(
 # Most latents move several bars. Now compose a face: ten sliders, one for each latent, in standard deviations from its mean. At 0 they draw the average code: whose face do you expect there?
 # Then try for a smile with glasses on it.
 
+# %% tags=["nbval-ignore-output"]
+away = ((mu_held - centre) / spread).norm(dim=1).quantile(torch.tensor([0.05, 0.95]))
+print(f"Nine in ten held-out codes lie {away[0]:.1f} to {away[1]:.1f} from the average code.")
+
+
 # %%
-away = ((mu_held - centre) / spread).norm(dim=1).quantile(torch.tensor([0.05, 0.95]))  # most held-out codes
-
-
 def composed(figure, **latents):
     steps = torch.tensor(list(latents.values()))
     picture = draw(centre + steps * spread)[None]
@@ -233,6 +235,7 @@ def composed(figure, **latents):
     )
 
 
+# %%
 explore(
     composed,
     **{f"z{j}": ipw.FloatSlider(description=f"latent {j}", min=-3, max=3, step=0.1) for j in range(10)},

@@ -522,7 +522,7 @@ def draw_edit(figure, face, smile, glasses):
         ax.text(centre, 51, label, ha="center", va="top")
     seen = probe.read(torch.cat([picture, drawn]))
     parts = [f"{name} {seen[name][0]:.1f} to {seen[name][1]:.1f}" for name in ("smile", "glasses", "brows", "skin")]
-    return "The probe's readings, original to drawing: " + ", ".join(parts) + "."
+    return f"Face {face}; the probe's readings, original to drawing: " + ", ".join(parts) + "."
 
 
 explore(

@@ -410,7 +410,7 @@ def draw_bound(figure, k, digit):
     ax.set(xlabel="estimate minus exact log p(x) (nats)", ylabel="estimates", xlim=(-16, 3), ylim=(0, 200))
     ax.set_xticks([-15, -10, -5, 0])
     ax.legend(loc="upper left", fontsize="small")
-    return f"K = {k}: the estimates average {estimates.mean():.2f} nats, the truth is {truth:.2f} nats."
+    return f"K = {k}, {digit} digit: the estimates average {estimates.mean():.2f} nats, the truth is {truth:.2f} nats."
 
 
 # %%

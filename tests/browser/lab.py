@@ -182,6 +182,14 @@ class Figure:
         }"""
         return base64.b64decode(self.image.evaluate(script))
 
+    def still(self):
+        """The picture's bytes, once they no longer change."""
+        last = self.png()
+        while True:
+            self.page.wait_for_timeout(600)
+            if last == (last := self.png()):
+                return last
+
     def pixels(self):
         """The picture, (height, width, 3), from 0 to 255."""
         return np.asarray(Image.open(io.BytesIO(self.png())).convert("RGB")).astype(int)

@@ -84,10 +84,10 @@ def balance(values, numbers, figure):
 
 
 def perturbed(values, numbers, figure):
-    assert numbers[:2] == [values["latent"], values["steps"]]
-    assert abs(numbers[2]) <= 1
+    assert numbers[:3] == [values["face"], values["latent"], values["steps"]]
+    assert abs(numbers[3]) <= 1
     pixels = figure.pixels()
-    redrawn = pixels[:, : int(0.27 * pixels.shape[1])].tobytes()  # the left one of the two faces
+    redrawn = pixels[:, : int(0.24 * pixels.shape[1])].tobytes()  # the left one of the two faces
     assert figure.__dict__.setdefault("seen", {}).setdefault(values["face"], redrawn) == redrawn
 
 
@@ -99,16 +99,16 @@ def composed(values, numbers, figure):
 def live_digit(values, numbers, figure):
     close(numbers[:2], [values["z1"], values["z2"]], 1)
     pixels = figure.pixels()
-    grey = (np.ptp(pixels, axis=-1) < 3) & (pixels.mean(-1) < 250)
-    columns = np.arange(pixels.shape[1]) > 0.5 * pixels.shape[1]
-    dark = np.argwhere(grey & columns)
-    (top, left), (bottom, right) = dark.min(0), dark.max(0)
+    right = np.arange(pixels.shape[1]) > 0.56 * pixels.shape[1]  # nothing but the digit, on white
+    inside = np.argwhere((pixels.mean(-1) < 250) & right)
+    (top, left), (bottom, right) = inside.min(0), inside.max(0)
     ink = 784 * pixels[top : bottom + 1, left : right + 1].mean() / 255
-    np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=8)
+    np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=3)
 
 
 def edited(values, numbers, figure):
-    smile, glasses = numbers[0:2], numbers[2:4]
+    assert numbers[0] == values["face"]
+    smile, glasses = numbers[1:3], numbers[3:5]
     pixels = figure.pixels()
     rows = slice(0, int(0.6 * len(pixels)))
     panels = np.array_split(pixels[rows], 3, axis=1)
@@ -126,6 +126,7 @@ def edited(values, numbers, figure):
 def bound(values, numbers, figure):
     k, mean, truth = numbers
     assert k == values["K"]
+    assert f"{values['digit']} digit" in figure.sentence()
     assert mean < truth + 0.3
     seen = figure.__dict__.setdefault("seen", {}).setdefault(values["digit"], {})
     seen[k] = mean
@@ -213,14 +214,13 @@ def test_tab_reaches_every_slider(lesson):
 
 def test_keys_move_the_figure(lesson, figures):
     for figure, shows in figures:
-        for name in figure.handles:
-            start, before = figure.values()[name], figure.png()
-            key, back = ("ArrowDown", "ArrowRight") if start > 0 else ("ArrowUp", "ArrowLeft")
-            figure.press(name, key)
-            assert figure.values()[name] != start
+        for name in list(figure.handles)[:3]:
+            start, before = figure.values()[name], figure.still()
+            figure.press(name, "ArrowUp")
+            assert figure.values()[name] > start
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() != before)
-            figure.press(name, back)
+            figure.press(name, "ArrowLeft")
             assert figure.values()[name] == start
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() == before)
@@ -245,17 +245,16 @@ def test_buttons_move_the_figure(lesson, figures):
 def test_a_fast_drag_ends_at_the_last_value(lesson, figures):
     generator = random.Random(0)
     for figure, shows in figures:
-        for name in figure.handles:
-            for part in (0.0, 1.0, generator.uniform(0.1, 0.9)):
+        for name in list(figure.handles)[:3]:
+            for part in (0.0, 1.0, generator.uniform(0.3, 0.7)):
                 figure.drag(name, part)
             value = figure.values()[name]
             settles(figure, shows)
-            before = figure.png()
-            figure.press(name, "Home", "End")  # and back to the same value: the same picture
+            figure.press(name, "ArrowLeft")
             settles(figure, shows)
-            assert figure.values()[name] != value
-            figure.drag(name, part)
-            assert figure.values()[name] == value
+            assert figure.values()[name] < value
+            before = figure.still()
+            figure.press(name, *["ArrowRight", "ArrowLeft"] * 10)  # and the same picture for the same value
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() == before)
     assert not lesson.complaints
