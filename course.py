@@ -308,6 +308,7 @@ def test(extra):
 def site(extra):
     """Build the edition for reading from the stored notebooks, which are not run."""
     setup(["site"])
+    shutil.rmtree(os.path.join(ROOT, "build", "site"), ignore_errors=True)  # no pages of lessons that are gone
     folders = ["-c", "docs", "-d", "build/doctrees", ".", "build/site"]
     code = run([PYTHON, "-m", "sphinx", "-q", "-b", "html"] + folders + extra, environment())
     if code == 0:

@@ -43,7 +43,8 @@ html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}
 html_sidebars = {"docs/index": [], "docs/library": []}
 html_additional_pages = {"index": "start.html"}
-html_copysource = False
+html_copy_source = False
+html_show_search_summary = False
 html_show_sphinx = False
 html_theme_options = {
     "logo": {"text": "Variational autoencoders"},

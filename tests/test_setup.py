@@ -468,7 +468,11 @@ def test_lab_without_its_notebook_says_so(course, ran):
 def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatch, capsys, code, said):
     calls = []
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or code)
+    old = Path(course.ROOT, "build", "site", "old.html")
+    old.parent.mkdir(parents=True)
+    old.touch()
     assert course.main(["site", "--", "-W"]) == code
+    assert not old.exists()
     assert course.recorded()["extras"] == "test,site"
     [command] = calls
     assert command[1:3] == ["-m", "sphinx"]
