@@ -73,7 +73,6 @@ def test_lines_can_be_told_apart_and_from_the_paper(kind):
     assert closest(seen([*cycle(), "white"], kind)) > CLEAR
 
 
-@pytest.mark.xfail(strict=True, reason="tab10 has pairs that the colour-blind confuse; petroff10 would pass")
 @pytest.mark.parametrize("kind", KINDS)
 def test_classes_can_be_told_apart_and_from_the_paper(kind):
     assert closest(seen([*class_colours(), "white"], kind)) > CLEAR

@@ -105,7 +105,7 @@ def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
     points, labels = np.asarray(points), np.asarray(labels)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) != len(labels):
         raise ValueError(f"points, labels: expected (N, 2) and (N,), got {points.shape} and {labels.shape}")
-    colours = plt.get_cmap("tab10").colors
+    colours = plt.color_sequences["petroff10"]
     for label in np.unique(labels):
         x, y = points[labels == label].T
         ax.scatter(x, y, s=size, color=colours[label], marker=MARKERS[label], alpha=0.6, linewidths=0)

@@ -216,7 +216,7 @@ def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise GradingError("Dask is not installed: pip install 'vae-lessons[dask]'") from error
+        raise GradingError("--dask needs Dask: pip install distributed") from error
     try:
         client = Client(dask, timeout=DASK_TIMEOUT)
     except (OSError, ValueError) as error:
