@@ -23,7 +23,7 @@ from vae_lessons.grading import marking
 from vae_lessons.grading.inside import STOP
 from vae_lessons.grading.results import page_name
 from vae_lessons.grading.submissions import read, read_exercises
-from vae_lessons.grading.walls import Lane, Limits, Walls
+from vae_lessons.grading.walls import Lane, LaneError, Limits, Walls
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
@@ -229,7 +229,7 @@ def test_a_submission_finds_nothing_of_the_one_before(lane):
     write = (
         f"import pathlib\npathlib.Path('/tmp/answers').write_text('{secret}')\npathlib.Path('here').write_text('kl')"
     )
-    files = "import os\nassert not os.path.exists('/tmp/answers'), 'seen'\nassert os.listdir() == [], 'seen'"
+    files = "import os\nassert not os.path.exists('../answers'), 'seen'\nassert os.listdir() == [], 'seen'"
     memory = """
 import re
 wanted = "_answer_of_".encode() + "somebody_else".encode()
@@ -261,6 +261,22 @@ def test_a_lane_is_of_use_after_the_worst(lane):
     for source in ("while True: pass", "import os; os._exit(1)", "import os; os.kill(-1, 9)"):
         assert look(lane, source, Limits(seconds=1))[0] != "passed"
         assert look(lane, "1 / 1") == (None, None)
+
+
+def test_a_lane_that_does_not_start_says_why(lane, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(LaneError, match=r"did not start: .*No such file"):
+        look(lane, "1 / 1")
+
+
+@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+def test_a_course_in_tmp_has_walls(lane, tmp_path, monkeypatch):
+    """Python itself may lie where students' code would write."""
+    (tmp_path / "python").symlink_to(sys.prefix)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python" / "bin" / "python"))
+    source = "import os\nassert os.getcwd() == '/submission/home', os.getcwd()\nopen('here', 'w')"
+    assert look(lane, source) == (None, None)
 
 
 def test_a_word_to_stop_that_comes_too_late_stops_nothing(lane):

@@ -154,7 +154,7 @@ IN_THE_ANSWER = {
     "fills the disk": (
         """
         import itertools
-        for number in itertools.count(): open(f'/tmp/{number}', 'w').write('x' * 1_000_000)
+        for number in itertools.count(): open(f'../{number}', 'w').write('x' * 1_000_000)
         """,
         "raised",
     ),
@@ -263,9 +263,9 @@ HARMLESS = {
     ),
     "shared memory left behind": ("import ctypes\nlibc = ctypes.CDLL(None)\nlibc.shmget(12345, 1 << 20, 0o1666)"),
     "files left behind": (
-        "import os, pathlib\npathlib.Path('/tmp/a/b').mkdir(parents=True)\n"
-        "pathlib.Path('/tmp/a/b/answer').write_text('kl')\n"
-        "os.symlink('/usr', '/tmp/a/b/link')\nos.chmod('/tmp/a/b', 0)\nos.chmod('/tmp/a', 0)"
+        "import os, pathlib\npathlib.Path('../a/b').mkdir(parents=True)\n"
+        "pathlib.Path('../a/b/answer').write_text('kl')\n"
+        "os.symlink('/usr', '../a/b/link')\nos.chmod('../a/b', 0)\nos.chmod('../a', 0)"
     ),
     "an error in a cell": "1 / 0",
     "an endless cell": "while True: pass",

@@ -28,7 +28,18 @@ from vae_lessons.grading.inside import LENGTH, STOP
 __all__ = ["Lane", "LaneError", "Limits", "Outcome", "Walls"]
 
 LIBRARY = Path(__file__).parents[1]
-INSIDE = ("data", "distributions", "evaluation", "faces", "latents", "models", "plotting", "training", "widgets")
+INSIDE = (
+    "__init__",
+    "data",
+    "distributions",
+    "evaluation",
+    "faces",
+    "latents",
+    "models",
+    "plotting",
+    "training",
+    "widgets",
+)
 FIRST_UID = 61000
 SYSTEM = (
     "/usr",
@@ -108,11 +119,18 @@ class Walls:
             "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
         }
 
+    def folder(self) -> str:
+        """Where behind the walls a student's code may write: `/tmp`, if Python does not lie there."""
+        return "/submission" if any(path.is_relative_to("/tmp") for path in self._shown()) else "/tmp"
+
+    def _shown(self):
+        return [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
+
     def command(self, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
         """How to start Python behind the walls."""
         if not self.bwrap:
             return [sys.executable]
-        shown = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
+        shown = self._shown()
         command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking"]
         command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         if self.other_user:
@@ -169,7 +187,7 @@ class Lane:
         self.home = tempfile.TemporaryDirectory(prefix="vae-lessons-", ignore_cleanup_errors=True)
         home = Path(self.home.name)
         home.chmod(0o755)
-        library, folder = home / "library", "/tmp" if self.walls.bwrap else str(home / "files")
+        library, folder = home / "library", self.walls.folder() if self.walls.bwrap else str(home / "files")
         copy_library(library)
         if not self.walls.bwrap:
             os.mkdir(folder)
@@ -222,7 +240,13 @@ class Lane:
             lost, finished = None, False
         finally:
             os.close(ours)
-        ended = (self._read(GRACE) if lost is None else self._stop()) or {}
+        if lost is not None:
+            with contextlib.suppress(OSError):
+                self.control.sendall(STOP)
+        ended = self._read(GRACE)
+        if ended is None:
+            self.close()
+            ended = {}
         if lost is None and not finished:
             lost = crash(ended.get("ended"))
         return Outcome(None if finished else lost, ended.get("seconds", limits.seconds), ended.get("bytes", 0))
@@ -255,17 +279,8 @@ class Lane:
                     return "memory", finished
         return "crashed: marking was stopped", finished
 
-    def _stop(self):
-        """End the child; end the lane if it does not answer. What the warm process said of it."""
-        with contextlib.suppress(OSError):
-            self.control.sendall(STOP)
-        ended = self._read(GRACE)
-        if ended is None:
-            self.close()
-        return ended or {}
-
     def _read(self, seconds):
-        """One message of the warm process, or None; where there is none the lane is of no more use."""
+        """One message of the warm process, or None."""
         until, buffer = time.monotonic() + seconds, bytearray()
         while time.monotonic() < until:
             if not select.select([self.control], [], [], 0.05)[0]:
@@ -278,7 +293,6 @@ class Lane:
             buffer += part
             for message in messages(buffer, 1 << 16):
                 return message
-        self.close()
         return None
 
     def _memory(self):
@@ -357,8 +371,8 @@ def copy_library(to: Path) -> None:
     package = to / "vae_lessons"
     (package / "checks").mkdir(parents=True)
     (package / "grading").mkdir()
-    for name in ("__init__.py", "style.mplstyle", *(f"{module}.py" for module in INSIDE)):
-        shutil.copyfile(LIBRARY / name, package / name)
+    for path in (*LIBRARY.glob("*.mplstyle"), *LIBRARY.glob("*.js"), *(LIBRARY / f"{name}.py" for name in INSIDE)):
+        shutil.copyfile(path, package / path.name)
     shutil.copyfile(LIBRARY / "grading" / "stand_in.py", package / "checks" / "__init__.py")
     for path in (LIBRARY / "checks" / "observe.py", *(LIBRARY / "checks").glob("given*.py")):
         shutil.copyfile(path, package / "checks" / path.name)
