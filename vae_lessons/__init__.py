@@ -3,4 +3,4 @@
 Import the module you need, `from vae_lessons import data, models`: nothing is imported for you.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
