@@ -226,9 +226,7 @@ def look(lane, source, limits=Limits()):  # noqa: B008
 
 def test_a_submission_finds_nothing_of_the_one_before(lane):
     secret = "kl" + "_answer_of_somebody_else"
-    write = (
-        f"import pathlib\npathlib.Path('/tmp/answers').write_text('{secret}')\npathlib.Path('here').write_text('kl')"
-    )
+    write = f"open('../answers', 'w').write('{secret}')\nopen('here', 'w').write('kl')"
     files = "import os\nassert not os.path.exists('../answers'), 'seen'\nassert os.listdir() == [], 'seen'"
     memory = """
 import re
