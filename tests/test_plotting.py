@@ -149,6 +149,44 @@ def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
     assert names.text == ALT
 
 
+def many_things(figure, slope):
+    """A line, an image, bars that widen the axes, a legend, ticks and a title that change, axes that are off."""
+    left, right, third = figure.subplots(1, 3)
+    left.plot([0, 1], [0, slope], label="line", zorder=3)
+    left.fill_between([0, 1], [0, slope], alpha=0.5)
+    left.set(ylim=(0, 4), title=f"slope {slope // 2}")
+    left.legend(loc="upper left")
+    right.imshow(np.arange(8).reshape(4, 2) + slope, vmin=0, vmax=20)
+    right.annotate("here", (0, 0), (1, 2 + slope / 10), arrowprops={"arrowstyle": "->"})
+    right.set_xticks([0, 1], ["a", "b" if slope < 3 else "c"])
+    third.bar([0, 1], [1 + slope // 3, 2 + slope // 3], color="C1")
+    if slope < 4:
+        third.set_xlabel("all")
+    return f"Slope {slope}."
+
+
+def test_pictures_are_what_matplotlib_draws_whatever_came_before(shown, monkeypatch):
+    slider, picture, _, _ = explored(monkeypatch, many_things, size=(8, 3))
+    for slope in (1, 2, 3, 4, 5, 6, 2, 0):
+        slider.value = slope
+        pixels = np.asarray(Image.open(io.BytesIO(picture.value)).convert("RGB")).astype(int)
+        figure = plt.figure(figsize=(8, 3))
+        many_things(figure, 0)
+        figure.draw_without_rendering()  # the layout is that of the first picture
+        places = [ax.get_position() for ax in figure.axes]
+        figure.clear()
+        figure.set_layout_engine("none")
+        many_things(figure, slope)
+        for ax, place in zip(figure.axes, places, strict=True):
+            ax.set_position(place)
+        figure.canvas.draw()
+        whole = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+        plt.close(figure)
+        assert pixels.shape == whole.shape
+        # but for ticks' ends: what stands in the axes lies above them
+        assert (pixels != whole).any(-1).mean() < 0.0005, slope
+
+
 def test_values_that_queue_up_are_not_drawn_one_by_one(shown, monkeypatch):
     drawn = []
 

@@ -133,11 +133,10 @@ def explore(
         slider.layout.width = slider.layout.width or "28em"
         slider.tooltip = slider.description
 
-    places = []  # of the axes: to lay them out anew takes as long as to draw them
+    pictures = _Pictures(draw, size)
 
     def follow():
-        values = {name: _value(slider) for name, slider in sliders.items()}
-        picture.value, sentence, places[:] = _picture(draw, size, values, places)
+        picture.value, sentence = pictures({name: _value(slider) for name, slider in sliders.items()})
         words.value = f"<p>{html.escape(sentence)}</p>"
 
     follow()
@@ -147,10 +146,9 @@ def explore(
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
     moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
     labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
-    drawn = [_picture(draw, size, still) for still in stills]
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
-        for (png, sentence, _), label in zip(drawn, labels, strict=True)
+        for (png, sentence), label in zip(map(pictures, stills), labels, strict=True)
     ]
     listed = ", ".join(slider.description for slider in sliders.values())
     plotting.show(
@@ -220,19 +218,56 @@ def _value(slider):
     return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
 
 
-def _picture(draw, size, values, places=()):
-    """The picture as PNG, the sentence, and where the axes lie: where they lay before, if there are as many."""
-    figure = Figure(figsize=size)
-    canvas = FigureCanvasAgg(figure)
-    sentence = draw(figure, **values)
-    if len(places) == len(figure.axes):
+class _Pictures:
+    """Draws pictures that differ in what stands in the axes: ticks and labels take longest, so they are kept.
+
+    They are drawn anew where limits, ticks, labels or titles change; the layout is that of the first picture.
+    """
+
+    def __init__(self, draw, size):
+        self.draw, self.size, self.places, self.looks, self.background = draw, size, None, None, None
+
+    def __call__(self, values):
+        """The picture as PNG, and the sentence."""
+        figure = Figure(figsize=self.size)
+        canvas = FigureCanvasAgg(figure)
+        sentence = self.draw(figure, **values)
+        inside = [(ax, artist) for ax in figure.axes for artist in _inside(ax)]
+        if self.places is None or len(self.places) != len(figure.axes):
+            figure.draw_without_rendering()
+            self.places, self.looks = [ax.get_position(original=True) for ax in figure.axes], None
         figure.set_layout_engine("none")
-        for ax, place in zip(figure.axes, places, strict=True):
+        for ax, place in zip(figure.axes, self.places, strict=True):
             ax.set_position(place)
-    png = io.BytesIO()
-    # not savefig: its tight crop would make the picture jump; and more compression would take as long as the drawing
-    canvas.print_png(png, pil_kwargs={"compress_level": 1})
-    return png.getvalue(), sentence, [ax.get_position(original=True) for ax in figure.axes]
+            ax.apply_aspect()
+        renderer = canvas.get_renderer()
+        if self.looks != (looks := [_look(ax) for ax in figure.axes]):
+            for _, artist in inside:
+                artist.set_animated(True)  # so that it is left out
+            figure.draw(renderer)
+            self.looks, self.background = looks, canvas.copy_from_bbox(figure.bbox)
+        canvas.restore_region(self.background)
+        for ax, artist in sorted(inside, key=lambda pair: pair[1].zorder):
+            ax.draw_artist(artist)
+        png = io.BytesIO()  # more compression would take as long as the drawing
+        Image.fromarray(np.asarray(canvas.buffer_rgba())).save(png, format="png", compress_level=1)
+        return png.getvalue(), sentence
+
+
+def _inside(ax):
+    """What stands in the axes, and the lines around, which lie above it."""
+    frame = {ax.patch, ax.title, ax.xaxis, ax.yaxis} | (set() if ax.axison else set(ax.spines.values()))
+    return [artist for artist in ax.get_children() if artist not in frame]
+
+
+def _look(ax):
+    """What the axes look like, without what stands in them."""
+    look = [ax.axison, ax.get_title()]
+    for axis in (ax.xaxis, ax.yaxis):
+        ticks = axis.get_majorticklocs()
+        look += [axis.get_label_text(), axis.get_scale(), *axis.get_view_interval(), *ticks]
+        look += axis.get_major_formatter().format_ticks(ticks)
+    return look
 
 
 def _smaller(png):

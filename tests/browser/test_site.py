@@ -303,9 +303,27 @@ def too_wide(page):
     return page.evaluate("() => document.documentElement.scrollWidth - innerWidth") > 0
 
 
-def violations(page, without=("mjx-math",), **options):
-    """What axe finds serious or critical, without parts that are many and all alike."""
-    context = {"exclude": [[part] for part in without]}
+LOOKS = """() => {
+  const seen = new Set();
+  for (const each of document.querySelectorAll('body *')) {
+    delete each.dataset.look;
+    if (![...each.childNodes].some((part) => part.nodeType === 3 && part.data.trim())) continue;
+    const look = getComputedStyle(each);
+    let behind = each;
+    while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
+    const what = [look.color, look.fontSize, look.fontWeight, look.opacity, look.visibility, each.closest('a, button'),
+                  behind && getComputedStyle(behind).backgroundColor];
+    what[5] = what[5] && what[5].tagName;
+    if (!each.checkVisibility() || seen.has(what.join())) continue;
+    seen.add(what.join());
+    each.dataset.look = '';
+  }
+  return seen.size;
+}"""
+
+
+def violations(page, context, **options):
+    """What axe finds serious or critical."""
     options = {"resultTypes": ["violations"], "preload": False, **options}
     found = Axe().run(page, context=context, options=options).response["violations"]
     return [
@@ -316,36 +334,46 @@ def violations(page, without=("mjx-math",), **options):
     ]
 
 
+def hard_to_use(page):
+    """All of axe's rules but that on contrast; the parts of formulas are many and all alike."""
+    return violations(page, {"exclude": [["mjx-math"]]}, rules={"color-contrast": {"enabled": False}})
+
+
+def hard_to_see(page):
+    """Contrast, for one piece of text of each colour, background, size and weight: thousands of words look alike."""
+    assert page.evaluate(LOOKS) > 3
+    return violations(page, {"include": [["[data-look]"]]}, runOnly=["color-contrast"])
+
+
 def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, browser):
     troubles = []
     for name in pages(site):
         page = opened(browser, address, troubles, color_scheme="light", reduced_motion="reduce")
         page.goto(address + name)
         settle(page)
-        # a lesson's code is thousands of coloured words: those of one lesson are enough
-        long = name.startswith("notebooks/") and name != "notebooks/02_gaussian_sampling.html"
-        slow = (".highlight pre span", "mjx-container") if long else ("mjx-math",)
-        found = unreadable(page) + violations(page, slow)
+        found = unreadable(page) + hard_to_use(page) + hard_to_see(page)
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(300)  # colours fade over
-        found += violations(page, slow, runOnly=["color-contrast"])
+        found += hard_to_see(page)
         page.set_viewport_size(PHONE)
         page.wait_for_timeout(300)
-        found += violations(page, runOnly=["scrollable-region-focusable"])
+        found += hard_to_use(page)
         found += ["wider than a phone"] * too_wide(page)
         troubles += [f"{name}: {what}" for what in found]
         page.context.close()
     assert not troubles, "\n".join(troubles)
 
 
-def test_axe_would_find_a_picture_without_words(tiny, serve, browser):
+def test_axe_would_find_a_picture_without_words_and_pale_text(tiny, serve, browser):
     address = serve(tiny[0])
     page = opened(browser, address, [])
     page.goto(address + "notebooks/tiny.html")
     settle(page)
-    assert not violations(page)
+    assert not hard_to_use(page) + hard_to_see(page)
     page.evaluate("() => document.querySelector('.cell_output img').removeAttribute('alt')")
-    assert violations(page)[0].startswith("image-alt")
+    assert hard_to_use(page)[0].startswith("image-alt")
+    page.evaluate("() => { document.querySelector('article p, article td').style.color = '#999'; }")
+    assert hard_to_see(page)[0].startswith("color-contrast")
     page.context.close()
 
 
