@@ -408,8 +408,11 @@ def draw_pull(figure, mu, sigma):
     above.fill_between(line, norm.pdf(line, mu, sigma), alpha=0.5, label="q")
     above.set(xlim=(-6, 6), ylim=(0, 1.6), xlabel="z", ylabel="density")
     above.legend(loc="upper right")
-    lines = below.contour(map_mu, map_sigma, map_kl, levels=[0.1, 0.5, 1, 2, 3, 4, 5], colors="0.45", linewidths=1)
-    below.clabel(lines, lines.levels[1::2], fontsize=8)
+    below.contour(map_mu, map_sigma, map_kl, levels=[0.1, 0.5, 1, 2, 3, 4, 5], colors="0.45", linewidths=1)
+    for level in (0.5, 2, 4):  # at sigma = 1 the KL is mu^2 / 2
+        below.text(
+            -math.sqrt(2 * level), 1, level, fontsize=8, ha="center", va="center", bbox={"color": "white", "pad": 1}
+        )
     pull = np.array([0 - mu, 1 / sigma - sigma])
     shown = pull * min(1 / 3, 1.2 / max(np.hypot(*pull), 1e-9))
     below.annotate("", (mu + shown[0], sigma + shown[1]), (mu, sigma), arrowprops={"arrowstyle": "->", "lw": 2})

@@ -404,7 +404,7 @@ def draw_bound(figure, k, digit):
     """The spread of 200 estimates from k draws each, and their mean, against the exact log p(x)."""
     ax = figure.subplots()
     truth, estimates = exact_judged[chosen[digit]].item(), estimates_of[digit, k]
-    ax.hist(estimates - truth, bins=40, range=(-16, 3), color="C0", alpha=0.7)
+    ax.hist(estimates - truth, bins=40, range=(-16, 3), histtype="stepfilled", color="C0", alpha=0.7)
     ax.axvline(0, ymax=0.75, color="black", label="exact")
     ax.axvline(estimates.mean() - truth, ymax=0.75, color="C1", linestyle="--", label="mean of the estimates")
     ax.set(xlabel="estimate minus exact log p(x) (nats)", ylabel="estimates", xlim=(-16, 3), ylim=(0, 200))
