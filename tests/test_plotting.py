@@ -297,3 +297,22 @@ def test_other_outputs_hold_no_stills(shown):
 def test_stills_name_every_slider(shown, monkeypatch):
     with pytest.raises(ValueError, match=r"stills: expected a value for each of \['slope'\], got \['tilt'\]"):
         explored(monkeypatch, stills=[{"tilt": 1}])
+
+
+def test_a_drawing_is_a_control(shown, monkeypatch):
+    def draw(figure, slope):
+        return f"{sum(slope)} of {len(slope)} pixels are white."
+
+    stills = {"stills": [{"slope": bytes(4)}], "labels": ["an empty sheet"]}
+    sheet, _, words, _ = explored(monkeypatch, draw, slope=widgets.Drawing("sheet", bytes([0, 1, 1, 0])), **stills)
+    assert "2 of 4 pixels are white." in words.value
+    sheet.value = bytes([1, 1, 1, 0])
+    assert "3 of 4 pixels are white." in words.value
+    [still] = shown[0][1]["metadata"]["vae_lessons"]["stills"]
+    assert (still["label"], still["sentence"]) == ("an empty sheet", "0 of 4 pixels are white.")
+
+
+@pytest.mark.parametrize("value", [bytes(783), b"\x02" * 784], ids=["not a square", "not 0 or 1"])
+def test_a_drawing_is_a_square_of_zeros_and_ones(value):
+    with pytest.raises(ValueError, match="value: expected a square number of bytes, each 0 or 1"):
+        widgets.Drawing("sheet", value)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import html
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from PIL import Image
 
 from vae_lessons import plotting
 
-__all__ = ["Prediction", "explore", "frames"]
+__all__ = ["Drawing", "Prediction", "explore", "frames"]
 
 QUIET, LONGEST = 0.01, 0.1  # a drawing starts when no value came for so many seconds, at the latest after so many
 
@@ -32,6 +33,26 @@ class Names(anywidget.AnyWidget):
 
     def __init__(self, text: str):
         super().__init__(text=text, layout={"display": "none"})
+
+
+class Drawing(anywidget.AnyWidget):
+    """A black square to draw on in white, with a mouse, a pen, a finger or the keyboard; a control for `explore`.
+
+    Args:
+        description: what is to be drawn, for screen readers.
+        value: one byte for each pixel, row by row: 1 where it is white, 0 where it is black.
+    """
+
+    _esm = Path(__file__).with_name("drawing.js")
+    description = traitlets.Unicode().tag(sync=True)
+    value = traitlets.CBytes().tag(sync=True)
+    side = traitlets.Int().tag(sync=True)
+
+    def __init__(self, description: str, value: bytes = bytes(784)):
+        side = math.isqrt(len(value))
+        if side**2 != len(value) or set(value) - {0, 1}:
+            raise ValueError(f"value: expected a square number of bytes, each 0 or 1, got {len(value)} bytes")
+        super().__init__(description=description, value=value, side=side)
 
 
 class Prediction:
@@ -93,6 +114,7 @@ def explore(
     stills: Sequence[dict[str, Any]],
     alt: str,
     size: tuple[float, float] = (4.5, 3.4),
+    labels: Sequence[str] | None = None,
     **sliders: ipw.Widget,
 ) -> None:
     """Show a figure that follows its sliders, and store stills of it for readers without a kernel.
@@ -107,11 +129,12 @@ def explore(
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
             It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
         stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
-            them. Labels name the sliders that are not the same in all.
+            them.
         alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
         size: of one picture, in inches.
-        sliders: widgets with a `description` and a `value`, such as `ipywidgets.FloatSlider`, by the names of
-            `draw`'s arguments.
+        labels: of the stills; if None, the values of the sliders that are not the same in all.
+        sliders: widgets with a `description` and a `value`, such as `ipywidgets.FloatSlider` or `Drawing`, by the
+            names of `draw`'s arguments.
 
     Example:
         >>> def line(figure, slope):
@@ -144,8 +167,9 @@ def explore(
     for slider in sliders.values():
         slider.observe(follow_newest, "value")
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
-    moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
-    labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
+    if labels is None:
+        moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
+        labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
         for (png, sentence), label in zip(map(pictures, stills), labels, strict=True)

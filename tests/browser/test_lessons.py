@@ -106,6 +106,34 @@ def live_digit(values, numbers, figure):
     np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=3)
 
 
+def on_the_sheet(figure):
+    """What the sheet to draw on shows, (28, 28), from the middle of each of its squares."""
+    script = """sheet => {
+        const [paint, size] = [sheet.getContext("2d"), sheet.width / 28];
+        const middle = (i) => [Math.floor((i % 28 + 0.5) * size), Math.floor((Math.floor(i / 28) + 0.5) * size)];
+        return Array.from({ length: 784 }, (_, i) => paint.getImageData(...middle(i), 1, 1).data[0]);
+    }"""
+    return np.array(figure.box.locator("canvas").evaluate(script)).reshape(28, 28) > 127
+
+
+def sent_through(values, numbers, figure):
+    sheet = on_the_sheet(figure)
+    if sheet.any():
+        shift = [14 - np.average(range(28), weights=sheet.sum(axis)) for axis in (1, 0)]
+        sheet = np.roll(sheet, np.round(shift).astype(int), axis=(0, 1))
+    pixels = figure.pixels().mean(-1)
+    right = pixels[len(pixels) // 8 :, int(0.38 * pixels.shape[1]) :]  # three pictures, without their title
+    dark = right < 250
+    left = np.flatnonzero(dark.any(0))[0]
+    right = right[:, left : left + np.flatnonzero(~dark.any(0)[left:])[0]]
+    right = right[(right < 250).any(1)]
+    rows, columns = (((np.arange(28) + 0.5) / 28 * size).astype(int) for size in right.shape)
+    np.testing.assert_array_equal(right[np.ix_(rows, columns)] > 127, sheet)
+    elbo, lower = numbers
+    assert elbo < 0
+    assert 0 <= lower <= 100
+
+
 def edited(values, numbers, figure):
     assert numbers[0] == values["face"]
     smile, glasses = numbers[1:3], numbers[3:5]
@@ -140,7 +168,7 @@ SHOWS = {
     "05": [chord, gap],
     "06": [losses],
     "07": [balance],
-    "08": [perturbed, composed, live_digit],
+    "08": [perturbed, composed, live_digit, sent_through],
     "09": [edited],
     "10": [bound],
 }
@@ -204,6 +232,8 @@ def test_predictions_are_made_with_the_keyboard(lesson):
 def test_tab_reaches_every_slider(lesson):
     for figure in lesson.figures:
         names = list(figure.handles)
+        if not names:
+            continue  # a sheet to draw on
         figure.handles[names[0]].focus()
         reached = [names[0]]
         for _ in range(2 * len(names)):
@@ -240,6 +270,37 @@ def test_buttons_move_the_figure(lesson, figures):
             lesson.page.keyboard.press("Space")
             assert button.get_attribute("aria-pressed") == "true"
             settles(figure, shows)
+
+
+def test_digits_are_drawn_with_the_mouse_and_with_keys(lesson, figures):
+    for figure, shows in figures:
+        for sheet in figure.box.get_by_role("application", name="Your digit").all():
+            before = figure.still()
+            figure.box.get_by_role("button", name="Clear").click()
+            settles(figure, shows)
+            assert not on_the_sheet(figure).any()
+            box, mouse = sheet.bounding_box(), lesson.page.mouse
+            mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"])
+            mouse.down()
+            mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
+            mouse.up()
+            settles(figure, shows)
+            rows, columns = np.nonzero(on_the_sheet(figure))
+            assert np.ptp(rows) >= 15
+            assert np.ptp(columns) == 1
+            mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])  # not pressed: nothing is drawn
+            sheet.focus()
+            for key in ("Space", *["ArrowLeft"] * 8, "Space", "ArrowUp"):
+                lesson.page.keyboard.press(key)
+            settles(figure, shows)
+            _, columns = np.nonzero(on_the_sheet(figure))
+            assert np.ptp(columns) == 9
+            assert "pen up" in figure.box.locator("output").text_content()
+            assert figure.still() != before
+            lesson.page.keyboard.press("Delete")
+            settles(figure, shows)
+            assert not on_the_sheet(figure).any()
+    assert not lesson.complaints
 
 
 def test_a_fast_drag_ends_at_the_last_value(lesson, figures):
