@@ -22,7 +22,8 @@ from vae_lessons import plotting
 
 __all__ = ["Drawing", "Prediction", "explore", "frames"]
 
-QUIET, LONGEST = 0.01, 0.1  # a drawing starts when no value came for so many seconds, at the latest after so many
+# After a pause a drawing starts at once; else when no value came for so many seconds, at the latest after so many
+QUIET, LONGEST = 0.01, 0.1
 
 
 class Names(anywidget.AnyWidget):
@@ -213,14 +214,16 @@ def frames(output: dict) -> list[dict]:
 def _newest(follow, words):
     """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`."""
     first = timer = None
+    drawn = -math.inf  # when the last drawing ended
 
     def run():
-        nonlocal first
+        nonlocal first, drawn
         first = None
         try:
             follow()
         except Exception as error:
             words.value = f"<p><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>"
+        drawn = asyncio.get_running_loop().time()
 
     def changed(_):
         nonlocal first, timer
@@ -228,11 +231,13 @@ def _newest(follow, words):
             loop = asyncio.get_running_loop()
         except RuntimeError:  # no kernel: nothing can queue up
             return follow()
+        now = loop.time()
         if first is None:
-            first = loop.time()
+            first = now
         else:
             timer.cancel()
-        timer = loop.call_at(min(loop.time() + QUIET, first + LONGEST), run)
+        alone = first == now > drawn + QUIET  # nothing came while the last was drawn
+        timer = loop.call_at(now if alone else min(now + QUIET, first + LONGEST), run)
 
     return changed
 
@@ -257,6 +262,7 @@ class _Pictures:
         canvas = FigureCanvasAgg(figure)
         sentence = self.draw(figure, **values)
         inside = [(ax, artist) for ax in figure.axes for artist in _inside(ax)]
+        inside += [(figure, artist) for artist in figure.get_children() if artist not in (figure.patch, *figure.axes)]
         if self.places is None or len(self.places) != len(figure.axes):
             figure.draw_without_rendering()
             self.places, self.looks = [ax.get_position(original=True) for ax in figure.axes], None
@@ -271,8 +277,8 @@ class _Pictures:
             figure.draw(renderer)
             self.looks, self.background = looks, canvas.copy_from_bbox(figure.bbox)
         canvas.restore_region(self.background)
-        for ax, artist in sorted(inside, key=lambda pair: pair[1].zorder):
-            ax.draw_artist(artist)
+        for owner, artist in sorted(inside, key=lambda pair: pair[1].zorder):
+            owner.draw_artist(artist)
         png = io.BytesIO()  # more compression would take as long as the drawing
         Image.fromarray(np.asarray(canvas.buffer_rgba())).save(png, format="png", compress_level=1)
         return png.getvalue(), sentence
