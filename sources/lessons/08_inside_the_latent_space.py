@@ -403,6 +403,7 @@ def centre_of_mass(x):
     return torch.stack([rows, columns], 1) / x.sum(1, keepdim=True)
 
 
+# %%
 assert (centre_of_mass(x_digits) - 14).abs().max() < 1.5
 assert (centre_of_mass(x_digits_held) - 14).abs().max() < 1.5
 
@@ -418,6 +419,7 @@ def to_the_middle(drawing):
     return x
 
 
+# %%
 @torch.no_grad()
 def sent_through(figure, drawing):
     x = to_the_middle(drawing)
@@ -441,9 +443,11 @@ square[10:18, 10:18] = 0
 for i in range(9, 19):
     cross[i, i : i + 2] = 1  # one stroke falls to the right,
     cross[i, 27 - i : 29 - i] = 1  # one to the left
+# %%
 samples = {f"a held-out {digit}": x_digits_held[y_digits_held == digit][0] for digit in (1, 4, 7, 8)}
 samples |= {"a square": square, "two crossed strokes": cross, "an empty sheet": torch.zeros(784)}
 drawings = [bytes(sample.flatten().int().tolist()) for sample in samples.values()]
+# %%
 explore(
     sent_through,
     drawing=Drawing("Your digit", drawings[0]),
@@ -458,13 +462,14 @@ explore(
 # %% [markdown]
 # Three comparisons. The empty sheet against the held-out digits; the digits against themselves, one pixel aside, along each diagonal; and both without any network: give each pixel the frequency with which it is white in the training data, all independent.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 blank = terms8(torch.zeros(1, 784))[:, 0]
 aside = [
     terms8(x_digits_held.view(-1, 28, 28).roll((down, right), dims=(1, 2)).flatten(1))
     for down in (1, -1)
     for right in (1, -1)
 ]
+# %% tags=["nbval-ignore-output"]
 print("medians, nats              ELBO  reconstruction    KL")
 for name, (elbo, reconstruction, kl) in (
     ("empty sheet", blank),
@@ -476,6 +481,7 @@ for name, (elbo, reconstruction, kl) in (
 # %%
 frequency = (x_digits.sum(0) + 1) / (len(x_digits) + 2)  # of white; never quite 0 or 1
 without_network = log_bernoulli(torch.cat([torch.zeros(1, 784), x_digits_held]), frequency.logit())
+# %%
 lower = (usual[0] < blank[0]).float().mean().item()
 fell = min((moved[0] < usual[0]).float().mean().item() for moved in aside)
 lower_without = (without_network[1:] < without_network[0]).float().mean().item()
