@@ -460,7 +460,7 @@ explore(
 )
 
 # %% [markdown]
-# Three comparisons. The empty sheet against the held-out digits; the digits against themselves, one pixel aside, along each diagonal; and both without any network: give each pixel the frequency with which it is white in the training data, all independent.
+# Three comparisons. The empty sheet against the held-out digits; the digits against themselves, one pixel aside, along each diagonal; and the empty sheet against the digits once more, without any network: give each pixel the frequency with which it is white in the training data, all independent.
 
 # %%
 blank = terms8(torch.zeros(1, 784))[:, 0]
