@@ -63,6 +63,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def taken_back(request):
+    """Whether the browser itself ended a request: it needed the answer no more, as the icon of a page that was left."""
+    return request.failure == "net::ERR_ABORTED"
+
+
 class Server:
     """A running JupyterLab, with a copy of the lessons."""
 
@@ -124,7 +129,10 @@ class Lesson:
         self.page.set_default_timeout(1000 * PATIENCE)
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
-        self.page.on("requestfailed", lambda request: self._note("error", f"{request.url}: {request.failure}"))
+        self.page.on(
+            "requestfailed",
+            lambda request: taken_back(request) or self._note("error", f"{request.url}: {request.failure}"),
+        )
         self.page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/notebooks/{name}.ipynb?token={lab.token}&reset")
         self.page.wait_for_selector(".jp-Notebook")
         self.page.wait_for_selector("text=Python 3 (ipykernel) | Idle")
@@ -149,38 +157,64 @@ class Lesson:
         self.lab.shut_kernels()
 
 
+# What a figure shows at one moment: values and sentence are not read while the picture is sent
+SHOWN = """async box => {
+    const values = {}, image = box.querySelector("img.widget-image");
+    for (const each of box.querySelectorAll("[role=slider]"))
+        values[each.getAttribute("aria-label")] = Number(each.getAttribute("aria-valuetext").replace("−", "-"));
+    for (const each of box.querySelectorAll("[role=group]"))
+        values[each.getAttribute("aria-label")] = each.querySelector("[aria-pressed=true]").textContent;
+    const sentence = box.querySelector(".course-words p").textContent;
+    const canvas = box.querySelector("canvas"), sheet = [];  // to draw on: the middle of each of its 28 x 28 squares
+    for (let k = 0; canvas && k < 784; k++) {
+        const middle = (i) => Math.floor((i + 0.5) * canvas.width / 28);
+        const [x, y] = [middle(k % 28), middle(Math.floor(k / 28))];
+        sheet.push(canvas.getContext("2d").getImageData(x, y, 1, 1).data[0] > 127);
+    }
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    const png = btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+    return { values, sentence, png, sheet };
+}"""
+
+
+class Shown:
+    """What a figure shows at one moment: its controls' values by their labels, its sentence, its picture, and the
+    sheet to draw on, (28, 28), where it has one.
+
+    Args:
+        found: what SHOWN returns.
+        seen: notes on the same figure, kept from one look to the next.
+    """
+
+    def __init__(self, found, seen):
+        self.values, self.sentence, self.png = found["values"], found["sentence"], base64.b64decode(found["png"])
+        self.numbers = [float(text) for text in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?", self.sentence)]
+        self.sheet, self.seen = np.reshape(found["sheet"], (-1, 28)), seen
+
+    def pixels(self):
+        """The picture, (height, width, 3), from 0 to 255."""
+        return np.asarray(Image.open(io.BytesIO(self.png)).convert("RGB")).astype(int)
+
+
 class Figure:
     """An interactive figure: sliders and buttons, a picture, and a sentence of numbers."""
 
     def __init__(self, page, box):
-        self.page, self.box, self.image = page, box, box.locator("img.widget-image")
+        self.page, self.box, self.image, self.seen = page, box, box.locator("img.widget-image"), {}
         box.scroll_into_view_if_needed()
         self.handles = {handle.get_attribute("aria-label"): handle for handle in box.get_by_role("slider").all()}
 
-    def values(self):
-        """The controls' values, by their labels: what stands beside the sliders, and the words of pressed buttons."""
-        found = {}
-        for name, handle in self.handles.items():
-            found[name] = float(handle.get_attribute("aria-valuetext").replace("−", "-"))
-        for group in self.box.get_by_role("group").all():
-            found[group.get_attribute("aria-label")] = group.locator("[aria-pressed=true]").text_content()
-        return found
+    def shown(self):
+        """What it shows now."""
+        return Shown(self.box.evaluate(SHOWN), self.seen)
 
-    def sentence(self):
-        """The words below the picture."""
-        return self.box.locator(".course-words p").text_content()
-
-    def numbers(self):
-        """The numbers in the sentence."""
-        return [float(text) for text in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?", self.sentence())]
+    def value(self, name):
+        """Where a slider stands."""
+        return self.shown().values[name]
 
     def png(self):
         """The picture's bytes."""
-        script = """async img => {
-            const bytes = new Uint8Array(await (await fetch(img.src)).arrayBuffer());
-            return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
-        }"""
-        return base64.b64decode(self.image.evaluate(script))
+        return self.shown().png
 
     def still(self):
         """The picture's bytes, once they no longer change."""
@@ -189,10 +223,6 @@ class Figure:
             self.page.wait_for_timeout(600)
             if last == (last := self.png()):
                 return last
-
-    def pixels(self):
-        """The picture, (height, width, 3), from 0 to 255."""
-        return np.asarray(Image.open(io.BytesIO(self.png())).convert("RGB")).astype(int)
 
     def press(self, name, *keys):
         """Focus a slider and press keys, one by one, as fast as they come."""

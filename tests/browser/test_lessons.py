@@ -8,7 +8,7 @@ import pytest
 from lab import until
 from scipy import optimize, stats
 
-# What each figure has to show: functions of its controls' values, of the numbers in its sentence, and of the figure
+# What each figure has to show: functions of its controls' values, the numbers in its sentence, and all that it shows
 
 
 def close(found, expected, decimals=2, also=0.0):
@@ -21,18 +21,18 @@ def is_colour(pixels, colour):
     return np.where((np.abs(pixels - np.array(colour)) < 12).all(-1))
 
 
-def ellipse(values, numbers, figure):
+def ellipse(values, numbers, shown):
     rho, sigma_1, sigma_2 = values["rho"], values["sigma 1"], values["sigma 2"]
     entries = [sigma_1, rho * sigma_2, sigma_2 * math.sqrt(1 - rho**2)]
     close(np.array(numbers)[[0, 2, 3, 4]], [*entries, entries[0] * entries[2]])
-    rows, columns = is_colour(figure.pixels(), (0, 114, 178))
+    rows, columns = is_colour(shown.pixels(), (0, 114, 178))
     half_width, half_height = np.ptp(columns) / 2, np.ptp(rows) / 2
     np.testing.assert_allclose(half_width / half_height, sigma_1 / sigma_2, rtol=0.1)
     top = columns[rows == rows.min()].mean() - (columns.min() + columns.max()) / 2
     np.testing.assert_allclose(top / half_width, rho, atol=0.12)
 
 
-def gradients(values, numbers, figure):
+def gradients(values, numbers, shown):
     mu, sigma, h = values["mu"], values["sigma"], 0.1
     close(numbers[0], 2 * mu, 1)
     score = (mu**4 + 18 * mu**2 * sigma**2 + 15 * sigma**4) / sigma**2 - 4 * mu**2
@@ -41,19 +41,19 @@ def gradients(values, numbers, figure):
     close(numbers[2:], np.sqrt([score, differences]), also=0.15)
 
 
-def pull(values, numbers, figure):
+def pull(values, numbers, shown):
     mu, sigma = values["mu"], values["sigma"]
     close(numbers, [0.5 * (mu**2 + sigma**2 - 1 - math.log(sigma**2)), -mu, 1 / sigma - sigma])
 
 
-def chord(values, numbers, figure):
+def chord(values, numbers, shown):
     low, weight = values["smaller"], values["weight of 2"]
     log_mean = math.log((1 - weight) * low + weight * 2)
     mean_log = (1 - weight) * math.log(low) + weight * math.log(2)
     close(numbers[:3], [log_mean, mean_log, log_mean - mean_log])
 
 
-def gap(values, numbers, figure):
+def gap(values, numbers, shown):
     z = np.linspace(-12, 12, 20_001)
     q = stats.norm(values["mean of q"], values["width of q"])
     log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(0.8, np.tanh(3 * z), 0.4)
@@ -62,7 +62,7 @@ def gap(values, numbers, figure):
     close(numbers, [elbo, log_p_x - elbo, log_p_x, log_p_x], also=0.01)
 
 
-def losses(values, numbers, figure):
+def losses(values, numbers, shown):
     target, sigma = values["target"], values["sigma"]
 
     def continuous(a):
@@ -72,33 +72,32 @@ def losses(values, numbers, figure):
     close(numbers, [stats.entropy([target, 1 - target]), lowest, 0.5 * math.log(2 * math.pi * sigma**2)])
 
 
-def balance(values, numbers, figure):
+def balance(values, numbers, shown):
     beta, rate, distortion, elbo = numbers
     assert beta == values["beta"]
     close(elbo, -distortion - rate, 0)
-    seen = figure.__dict__.setdefault("seen", {})
-    seen[beta] = rate, distortion
-    points = np.array([seen[beta] for beta in sorted(seen)])
+    shown.seen[beta] = rate, distortion
+    points = np.array([shown.seen[beta] for beta in sorted(shown.seen)])
     assert (np.diff(points[:, 0]) < 0).all()  # dearer nats, fewer of them
     assert (np.diff(points[:, 1]) > 0).all()
 
 
-def perturbed(values, numbers, figure):
+def perturbed(values, numbers, shown):
     assert numbers[:3] == [values["face"], values["latent"], values["steps"]]
     assert abs(numbers[3]) <= 1
-    pixels = figure.pixels()
+    pixels = shown.pixels()
     redrawn = pixels[:, : int(0.24 * pixels.shape[1])].tobytes()  # the left one of the two faces
-    assert figure.__dict__.setdefault("seen", {}).setdefault(values["face"], redrawn) == redrawn
+    assert shown.seen.setdefault(values["face"], redrawn) == redrawn
 
 
-def composed(values, numbers, figure):
+def composed(values, numbers, shown):
     close(numbers[0], np.linalg.norm(list(values.values())), 1)
     assert 0 < numbers[1] < numbers[2]
 
 
-def live_digit(values, numbers, figure):
+def live_digit(values, numbers, shown):
     close(numbers[:2], [values["z1"], values["z2"]], 1)
-    pixels = figure.pixels()
+    pixels = shown.pixels()
     right = np.arange(pixels.shape[1]) > 0.56 * pixels.shape[1]  # nothing but the digit, on white
     inside = np.argwhere((pixels.mean(-1) < 250) & right)
     (top, left), (bottom, right) = inside.min(0), inside.max(0)
@@ -106,23 +105,13 @@ def live_digit(values, numbers, figure):
     np.testing.assert_allclose(ink, numbers[2], rtol=0.05, atol=3)
 
 
-def on_the_sheet(figure):
-    """What the sheet to draw on shows, (28, 28), from the middle of each of its squares."""
-    script = """sheet => {
-        const [paint, size] = [sheet.getContext("2d"), sheet.width / 28];
-        const middle = (i) => [Math.floor((i % 28 + 0.5) * size), Math.floor((Math.floor(i / 28) + 0.5) * size)];
-        return Array.from({ length: 784 }, (_, i) => paint.getImageData(...middle(i), 1, 1).data[0]);
-    }"""
-    return np.array(figure.box.locator("canvas").evaluate(script)).reshape(28, 28) > 127
-
-
-def sent_through(values, numbers, figure):
-    sheet = on_the_sheet(figure)
+def sent_through(values, numbers, shown):
+    sheet = shown.sheet
     if sheet.any():
         shift = [14 - np.average(range(28), weights=sheet.sum(axis)) for axis in (1, 0)]
         if np.abs(shift).max() > 1.5:
             sheet = np.roll(sheet, np.round(shift).astype(int), axis=(0, 1))
-    pixels = figure.pixels().mean(-1)
+    pixels = shown.pixels().mean(-1)
     right = pixels[len(pixels) // 8 :, int(0.38 * pixels.shape[1]) :]  # three pictures, without their title
     dark = right < 250
     left = np.flatnonzero(dark.any(0))[0]
@@ -136,15 +125,14 @@ def sent_through(values, numbers, figure):
     assert 0 <= lower <= 100
 
 
-def edited(values, numbers, figure):
+def edited(values, numbers, shown):
     assert numbers[0] == values["face"]
     smile, glasses = numbers[1:3], numbers[3:5]
-    pixels = figure.pixels()
+    pixels = shown.pixels()
     rows = slice(0, int(0.6 * len(pixels)))
     panels = np.array_split(pixels[rows], 3, axis=1)
-    seen = figure.__dict__.setdefault("seen", {})
     original = panels[0].tobytes()
-    assert seen.setdefault(values["face"], original) == original
+    assert shown.seen.setdefault(values["face"], original) == original
     if values["smile"] == 2:
         assert smile[1] > smile[0]
     if values["glasses"] == 2:
@@ -153,12 +141,12 @@ def edited(values, numbers, figure):
         assert glasses[1] < 0.5
 
 
-def bound(values, numbers, figure):
+def bound(values, numbers, shown):
     k, mean, truth = numbers
     assert k == values["K"]
-    assert f"{values['digit']} digit" in figure.sentence()
+    assert f"{values['digit']} digit" in shown.sentence
     assert mean < truth + 0.3
-    seen = figure.__dict__.setdefault("seen", {}).setdefault(values["digit"], {})
+    seen = shown.seen.setdefault(values["digit"], {})
     seen[k] = mean
     assert (np.diff([seen[k] for k in sorted(seen)]) > 0).all()  # the bound never falls with K
 
@@ -184,7 +172,12 @@ def figures(lesson):
 
 def settles(figure, shows):
     """Wait until the figure shows what belongs to the values of its controls."""
-    until(lambda: shows(figure.values(), figure.numbers(), figure))
+
+    def check():
+        shown = figure.shown()
+        shows(shown.values, shown.numbers, shown)
+
+    until(check)
 
 
 def test_the_lesson_runs_without_an_error(lesson, figures):
@@ -247,19 +240,19 @@ def test_tab_reaches_every_slider(lesson):
 def test_keys_move_the_figure(lesson, figures):
     for figure, shows in figures:
         for name in list(figure.handles)[:3]:
-            start, before = figure.values()[name], figure.still()
+            start, before = figure.value(name), figure.still()
             figure.press(name, "ArrowUp")
-            assert figure.values()[name] > start
+            assert figure.value(name) > start
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() != before)
             figure.press(name, "ArrowLeft")
-            assert figure.values()[name] == start
+            assert figure.value(name) == start
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() == before)
             for key in ("End", "Home"):
                 figure.press(name, key)
                 settles(figure, shows)
-            while figure.values()[name] < start:
+            while figure.value(name) < start:
                 figure.press(name, "ArrowRight")
             until(lambda figure=figure, before=before: figure.png() == before)
     assert not lesson.complaints
@@ -280,14 +273,14 @@ def test_digits_are_drawn_with_the_mouse_and_with_keys(lesson, figures):
             before = figure.still()
             figure.box.get_by_role("button", name="Clear").click()
             settles(figure, shows)
-            assert not on_the_sheet(figure).any()
+            assert not figure.shown().sheet.any()
             box, mouse = sheet.bounding_box(), lesson.page.mouse
             mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.2 * box["height"])
             mouse.down()
             mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"], steps=5)
             mouse.up()
             settles(figure, shows)
-            rows, columns = np.nonzero(on_the_sheet(figure))
+            rows, columns = np.nonzero(figure.shown().sheet)
             assert np.ptp(rows) >= 15
             assert np.ptp(columns) == 1
             mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])  # not pressed: nothing is drawn
@@ -295,13 +288,13 @@ def test_digits_are_drawn_with_the_mouse_and_with_keys(lesson, figures):
             for key in ("Space", *["ArrowLeft"] * 8, "Space", "ArrowUp"):
                 lesson.page.keyboard.press(key)
             settles(figure, shows)
-            _, columns = np.nonzero(on_the_sheet(figure))
+            _, columns = np.nonzero(figure.shown().sheet)
             assert np.ptp(columns) == 9
             assert "pen up" in figure.box.locator("output").text_content()
             assert figure.still() != before
             lesson.page.keyboard.press("Delete")
             settles(figure, shows)
-            assert not on_the_sheet(figure).any()
+            assert not figure.shown().sheet.any()
     assert not lesson.complaints
 
 
@@ -311,11 +304,11 @@ def test_a_fast_drag_ends_at_the_last_value(lesson, figures):
         for name in list(figure.handles)[:3]:
             for part in (0.0, 1.0, generator.uniform(0.3, 0.7)):
                 figure.drag(name, part)
-            value = figure.values()[name]
+            value = figure.value(name)
             settles(figure, shows)
             figure.press(name, "ArrowLeft")
             settles(figure, shows)
-            assert figure.values()[name] < value
+            assert figure.value(name) < value
             before = figure.still()
             figure.press(name, *["ArrowRight", "ArrowLeft"] * 10)  # and the same picture for the same value
             settles(figure, shows)

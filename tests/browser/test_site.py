@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from lab import taken_back
 from PIL import Image
 
 from vae_lessons.widgets import frames
@@ -270,7 +271,10 @@ def opened(browser, address, troubles, **options):
     context.route("**/*", guard)
     page.on("console", lambda line: line.type in ("error", "warning") and troubles.append(f"{page.url}: {line.text}"))
     page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
-    page.on("requestfailed", lambda request: troubles.append(f"{page.url}: no answer to {request.url}"))
+    page.on(
+        "requestfailed",
+        lambda request: taken_back(request) or troubles.append(f"{page.url}: no answer to {request.url}"),
+    )
     page.on(
         "response", lambda reply: reply.status >= 400 and troubles.append(f"{page.url}: {reply.status} {reply.url}")
     )
