@@ -265,7 +265,7 @@ def test_a_reader_without_a_kernel_sees_stills(shown, monkeypatch):
     explored(monkeypatch)
     (figure, options), (words, _) = shown
     assert "application/vnd.jupyter.widget-view+json" in figure
-    assert "sliders for slope" in figure["text/plain"]
+    assert "controls for slope" in figure["text/plain"]
     assert figure["image/png"].startswith(b"\x89PNG")
     assert options["metadata"]["image/png"]["alt"] == ALT
     assert ALT in words["text/html"]
@@ -298,9 +298,11 @@ def test_other_outputs_hold_no_stills(shown):
     assert widgets.frames({"output_type": "stream", "name": "stdout", "text": "1"}) == []
 
 
-def test_stills_name_every_slider(shown, monkeypatch):
+def test_stills_name_every_slider_and_have_a_label_each(shown, monkeypatch):
     with pytest.raises(ValueError, match=r"stills: expected a value for each of \['slope'\], got \['tilt'\]"):
         explored(monkeypatch, stills=[{"tilt": 1}])
+    with pytest.raises(ValueError, match="labels: expected one for each of the 2 stills, got 1"):
+        explored(monkeypatch, stills=[{"slope": 0}, {"slope": 1}], labels=["flat"])
 
 
 def test_a_drawing_is_a_control(shown, monkeypatch):

@@ -151,6 +151,11 @@ def explore(
     for still in stills:
         if set(still) != set(sliders):
             raise ValueError(f"stills: expected a value for each of {sorted(sliders)}, got {sorted(still)}")
+    if labels is None:
+        moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
+        labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
+    if len(labels) != len(stills):
+        raise ValueError(f"labels: expected one for each of the {len(stills)} stills, got {len(labels)}")
     picture, words = ipw.Image(format="png", layout={"align_self": "flex-start"}), ipw.HTML()
     words.add_class("course-words")
     for slider in sliders.values():
@@ -168,9 +173,6 @@ def explore(
     for slider in sliders.values():
         slider.observe(follow_newest, "value")
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
-    if labels is None:
-        moved = [name for name in sliders if len({still[name] for still in stills}) > 1]
-        labels = [", ".join(f"{sliders[name].description} = {still[name]}" for name in moved) for still in stills]
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
         for (png, sentence), label in zip(map(pictures, stills), labels, strict=True)
@@ -179,7 +181,7 @@ def explore(
     plotting.show(
         _sheet(draw, size, stills, labels),
         alt,
-        data=box._repr_mimebundle_() | {"text/plain": f"Interactive figure, with sliders for {listed}, as stills"},
+        data=box._repr_mimebundle_() | {"text/plain": f"Interactive figure, with controls for {listed}, as stills"},
         metadata={"vae_lessons": {"stills": stored}},
     )
 
@@ -280,7 +282,7 @@ class _Pictures:
         for owner, artist in sorted(inside, key=lambda pair: pair[1].zorder):
             owner.draw_artist(artist)
         png = io.BytesIO()  # more compression would take as long as the drawing
-        Image.fromarray(np.asarray(canvas.buffer_rgba())).save(png, format="png", compress_level=1)
+        Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(png, format="png", compress_level=1)
         return png.getvalue(), sentence
 
 

@@ -483,7 +483,7 @@ def slide_q(figure, mu, sigma):
     top.plot(grid, np.exp(log_posterior), label="posterior")
     top.plot(grid, np.exp(log_q), "--", label="q")
     top.set(ylabel="density", ylim=(0, 2), xlim=(-1, 2.5))
-    top.legend(fontsize="small")
+    top.legend(loc="upper right", fontsize="small")
     value, gap = elbo(x, log_q, theta), kl(log_q, log_posterior)
     top.text(-0.95, 1.9, f"   ELBO {value:.2f}\n+ KL {gap:.2f}\n= {value + gap:.2f}", va="top", fontsize="small")
     bottom.plot(centres, elbo(x, log_gaussian(grid, centres[:, None], sigma), theta), "--", color="C1", label="ELBO")

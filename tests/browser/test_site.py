@@ -95,7 +95,7 @@ def tiny_notebook(described_one_by_one):
     """Two interactive figures in one cell, of three frames and two; a prediction; a figure with its stills in one
     picture; a figure whose output holds its stills.
     """
-    words = "Interactive figure, with sliders for a."
+    words = "Interactive figure, with controls for a."
     shown = [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": words})]
     for n, first in ((3, 50), (2, 200)):
         for k in range(n):
@@ -235,7 +235,7 @@ def test_frames_stand_one_below_the_other_without_scripts(tiny):
         assert frame.select_one(".legend").get_text(strip=True) == f"The mean is {k}."
     assert not page.select(".frame details") or described_one_by_one
     assert len(page.select("details")) == (5 if described_one_by_one else 2) + 1
-    assert page.get_text().count("Interactive figure, with sliders for a.") == 1  # the one without frames
+    assert page.get_text().count("Interactive figure, with controls for a.") == 1  # the one without frames
 
 
 def test_predictions_are_questions_with_choices(tiny):
