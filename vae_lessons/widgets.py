@@ -169,7 +169,7 @@ def explore(
         words.value = f"<p>{html.escape(sentence)}</p>"
 
     follow()
-    follow_newest = _newest(follow, words)
+    follow_newest = _newest(follow, words, pictures.prepare)
     for slider in sliders.values():
         slider.observe(follow_newest, "value")
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
@@ -213,8 +213,11 @@ def frames(output: dict) -> list[dict]:
     ]
 
 
-def _newest(follow, words):
-    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`."""
+def _newest(follow, words, prepare):
+    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`.
+
+    When that is done it calls `prepare`, for the next change.
+    """
     first = timer = None
     drawn = -math.inf  # when the last drawing ended
 
@@ -225,7 +228,9 @@ def _newest(follow, words):
             follow()
         except Exception as error:
             words.value = f"<p><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>"
-        drawn = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        loop.call_later(QUIET, prepare)  # the picture is sent first
+        drawn = loop.time()
 
     def changed(_):
         nonlocal first, timer
@@ -249,6 +254,29 @@ def _value(slider):
     return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
 
 
+class _Figure(Figure):
+    """A figure that has its axes already, if `subplots` is asked for the same as for the figure before."""
+
+    def __init__(self, size, before=None):
+        super().__init__(figsize=size)
+        self.asked, self.made = before and before.asked, None
+        if self.asked:
+            self.made = super().subplots(*self.asked[0], **self.asked[1])
+
+    def subplots(self, *args, **options):
+        made, self.made = self.made, None
+        if made is not None and repr(self.asked) == repr((args, options)):
+            return made
+        self.without(made)
+        self.asked = args, options
+        return super().subplots(*args, **options)
+
+    def without(self, made):
+        """Take out axes that nobody asked for."""
+        for ax in [] if made is None else np.ravel(made):
+            ax.remove()
+
+
 class _Pictures:
     """Draws pictures that differ in what stands in the axes: ticks and labels take longest, so they are kept.
 
@@ -257,12 +285,20 @@ class _Pictures:
 
     def __init__(self, draw, size):
         self.draw, self.size, self.places, self.looks, self.background = draw, size, None, None, None
+        self.figure, self.used = _Figure(size), False
+
+    def prepare(self):
+        """Make the next figure's axes: that takes as long as drawing what stands in them."""
+        if self.used:
+            self.figure, self.used = _Figure(self.size, self.figure), False
 
     def __call__(self, values):
         """The picture as PNG, and the sentence."""
-        figure = Figure(figsize=self.size)
+        self.prepare()
+        figure, self.used = self.figure, True
         canvas = FigureCanvasAgg(figure)
         sentence = self.draw(figure, **values)
+        figure.without(figure.made)
         inside = [(ax, artist) for ax in figure.axes for artist in _inside(ax)]
         inside += [(figure, artist) for artist in figure.get_children() if artist not in (figure.patch, *figure.axes)]
         if self.places is None or len(self.places) != len(figure.axes):
