@@ -85,6 +85,7 @@ def environment(**more):
     """The user's environment, turned to .venv: nothing from elsewhere, and .venv's own kernel first."""
     elsewhere = ("PYTHONHOME", "PYTHONPATH", "JUPYTER_PATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    env.setdefault("GOMP_SPINCOUNT", "1000")  # torch's threads soon wait asleep: see "takes minutes" in troubleshooting
     env.update(VIRTUAL_ENV=VENV, JUPYTER_PREFER_ENV_PATH="1", PYTHONNOUSERSITE="1", **more)
     env["PATH"] = os.path.dirname(PYTHON) + os.pathsep + env.get("PATH", "")
     return env

@@ -230,6 +230,13 @@ def test_newer_pythons_are_welcome(course, version):
     course.require_python(version, "python", [])
 
 
+def test_waiting_threads_fall_asleep_soon_unless_the_user_says_otherwise(course, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert course.environment()["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert course.environment()["GOMP_SPINCOUNT"] == "7"
+
+
 def test_make_without_python_says_so(tmp_path):
     make = shutil.which("make")
     if not make:

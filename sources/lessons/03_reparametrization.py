@@ -539,8 +539,8 @@ def spread(figure, mu, sigma):
         ax.stairs(height / max(height.max(), 1), edges, fill=True, color=f"C{i}", alpha=0.7)
         ax.axvline(2 * mu, color="black", ls="--", lw=1)
         ax.set(yticks=[], ylim=(0, 1.7), xlim=(-30, 30))
-        ax.text(-29, 1.65, name, va="top", fontsize=9)
-        ax.text(29, 1.65, f"s.d. {g.std():.1f}", va="top", ha="right", fontsize=9)
+        ax.set_title(name, x=0.01, y=0.72, ha="left", fontsize=9)
+        ax.text(29, 1.41, f"s.d. {g.std():.1f}", ha="right", fontsize=9)
     axes[-1].set_xlabel("one-draw estimate in mu")
     deviations = ", ".join(f"{name.split(',')[0]} {g.std():.2f}" for name, g in rows.items())
     return f"Exact gradient {2 * mu:.1f}. Standard deviations: {deviations}."
