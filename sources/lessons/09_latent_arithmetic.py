@@ -521,7 +521,7 @@ def draw_edit(figure, face, smile, glasses):
     for centre, label in zip((23.5, 73.5, 123.5), ("original", "VAE's drawing", "change added"), strict=True):
         ax.text(centre, 51, label, ha="center", va="top")
     seen = probe.read(torch.cat([picture, drawn]))
-    parts = [f"{name} {seen[name][0]:.1f} to {seen[name][1]:.1f}" for name in ("smile", "glasses", "brows", "skin")]
+    parts = [f"{name} {seen[name][0]:z.1f} to {seen[name][1]:z.1f}" for name in ("smile", "glasses", "brows", "skin")]
     return f"Face {face}; the probe's readings, original to drawing: " + ", ".join(parts) + "."
 
 
