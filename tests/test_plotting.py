@@ -150,7 +150,7 @@ def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
 
 
 def many_things(figure, slope):
-    """A line, an image, bars that widen the axes, a legend, ticks and a title that change, axes that are off."""
+    """A line, an image, bars that widen the axes, legends, ticks and a title that change, axes that are off."""
     left, right, third = figure.subplots(1, 3)
     left.plot([0, 1], [0, slope], label="line", zorder=3)
     left.fill_between([0, 1], [0, slope], alpha=0.5)
@@ -160,6 +160,7 @@ def many_things(figure, slope):
     right.annotate("here", (0, 0), (1, 2 + slope / 10), arrowprops={"arrowstyle": "->"})
     right.set_xticks([0, 1], ["a", "b" if slope < 3 else "c"])
     figure.text(0.5, 0.05, f"slope {slope}")
+    figure.legend(labels=["below" if slope < 6 else "steep"], loc="outside lower left")
     third.bar([0, 1], [1 + slope // 3, 2 + slope // 3], color="C1")
     if slope < 4:
         third.set_xlabel("all")

@@ -129,6 +129,7 @@ def explore(
     Args:
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
             It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
+            Words in the axes take longest; `figure.legend(loc="outside lower center")` is drawn only once.
         stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
             them.
         alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
@@ -278,9 +279,11 @@ class _Figure(Figure):
 
 
 class _Pictures:
-    """Draws pictures that differ in what stands in the axes: ticks and labels take longest, so they are kept.
+    """Draws pictures that differ in what stands in the axes: words take longest, so ticks, labels and legends beside
+    the axes (`figure.legend`) are kept.
 
-    They are drawn anew where limits, ticks, labels or titles change; the layout is that of the first picture.
+    They are drawn anew where limits, ticks, labels, titles or a legend's words change; the layout is that of the
+    first picture.
     """
 
     def __init__(self, draw, size):
@@ -300,7 +303,8 @@ class _Pictures:
         sentence = self.draw(figure, **values)
         figure.without(figure.made)
         inside = [(ax, artist) for ax in figure.axes for artist in _inside(ax)]
-        inside += [(figure, artist) for artist in figure.get_children() if artist not in (figure.patch, *figure.axes)]
+        outside = (figure.patch, *figure.axes, *figure.legends)
+        inside += [(figure, artist) for artist in figure.get_children() if artist not in outside]
         if self.places is None or len(self.places) != len(figure.axes):
             figure.draw_without_rendering()
             self.places, self.looks = [ax.get_position(original=True) for ax in figure.axes], None
@@ -309,7 +313,8 @@ class _Pictures:
             ax.set_position(place)
             ax.apply_aspect()
         renderer = canvas.get_renderer()
-        if self.looks != (looks := [_look(ax) for ax in figure.axes]):
+        legends = [word.get_text() for legend in figure.legends for word in legend.get_texts()]
+        if self.looks != (looks := [legends, *map(_look, figure.axes)]):
             for _, artist in inside:
                 artist.set_animated(True)  # so that it is left out
             figure.draw(renderer)

@@ -345,12 +345,12 @@ def draw(figure, rho, sigma_1, sigma_2):
     ax.plot(*(L @ noise.T), ".", color="grey", alpha=0.6)
     ax.plot(*(L @ circle), color="C0")
     for column, style, colour in ((0, "-", "C1"), (1, (0, (1.5, 0.6)), "C2")):
-        label = f"L, column {column + 1}, length {math.hypot(*L[:, column]):.2f}"
-        ax.plot([0, L[0, column]], [0, L[1, column]], ls=style, color=colour, lw=3, label=label)
+        ax.plot([0, L[0, column]], [0, L[1, column]], ls=style, color=colour, lw=3, label=f"column {column + 1} of L")
         ax.plot(*L[:, column], "o", color=colour)
-    ax.set(xlim=(-6, 6), ylim=(-6, 7.5), xticks=range(-6, 7, 2), xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
-    ax.legend(loc="upper center", fontsize="small")
-    return f"L = [[{L[0, 0]:.2f}, 0], [{L[1, 0]:.2f}, {L[1, 1]:.2f}]], its determinant {L[0, 0] * L[1, 1]:.2f}."
+    ax.set(xlim=(-6, 6), ylim=(-6, 6), xticks=range(-6, 7, 2), xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+    shown = f"L = [[{L[0, 0]:.2f}, 0], [{L[1, 0]:.2f}, {L[1, 1]:.2f}]], its determinant {L[0, 0] * L[1, 1]:.2f}"
+    return shown + "; its columns are {:.2f} and {:.2f} long.".format(*np.linalg.norm(L, axis=0))
 
 
 # %%

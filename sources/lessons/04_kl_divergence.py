@@ -404,10 +404,9 @@ line = np.linspace(-6, 6, 401)
 
 def draw_pull(figure, mu, sigma):
     above, below = figure.subplots(2, 1)
-    above.plot(line, norm.pdf(line), "--", color="black", label="prior")
-    above.fill_between(line, norm.pdf(line, mu, sigma), alpha=0.5, label="q")
-    above.set(xlim=(-6, 6), ylim=(0, 1.6), xlabel="z", ylabel="density")
-    above.legend(loc="upper right")
+    above.plot(line, norm.pdf(line), "--", color="black")
+    above.fill_between(line, norm.pdf(line, mu, sigma), alpha=0.5)
+    above.set(xlim=(-6, 6), ylim=(0, 1.6), xlabel="z", ylabel="density", title="q (filled) and the prior (dashed)")
     below.contour(map_mu, map_sigma, map_kl, levels=[0.1, 0.5, 1, 2, 3, 4, 5], colors="0.45", linewidths=1)
     for level in (0.5, 2, 4):  # at sigma = 1 the KL is mu^2 / 2
         below.text(

@@ -64,9 +64,9 @@ def chord(figure, low, weight):
     ax.plot(t, np.log(t), label="log")
     ax.plot([low, 2], np.log([low, 2]), "o--", label="chord")
     ax.plot(t, np.log(mean) + (t - mean) / mean, ":", label="tangent at the mean")
-    ax.plot([mean, mean], [mean_log, np.log(mean)], color="black", lw=4, label=f"gap {gap:.2f} nats")
+    ax.plot([mean, mean], [mean_log, np.log(mean)], color="black", lw=4, label="gap")
     ax.set(xlim=(0, 2.3), ylim=(-3.2, 1.6), xlabel="number", ylabel="logarithm (nats)")
-    ax.legend(loc="lower right", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return f"Log of the mean {np.log(mean):.2f}, mean of the logs {mean_log:.2f}, gap {gap:.2f} nats."
 
 
@@ -95,7 +95,7 @@ explore(
 )
 
 # %% [markdown]
-# Between 0.1 and 2 with equal weights the gap is wide (its size is in the legend). An uneven weight narrows it, and so does a smaller number nearer to 2. The three ways to close it: equal numbers, all weight on the one, all on the other. Each
+# Between 0.1 and 2 with equal weights the gap is wide (its size stands below the picture). An uneven weight narrows it, and so does a smaller number nearer to 2. The three ways to close it: equal numbers, all weight on the one, all on the other. Each
 # time nothing varies any more.
 #
 # ## 2. Jensen's inequality, with its proof
@@ -480,17 +480,16 @@ centres = np.linspace(-1, 2.5, 71)
 def slide_q(figure, mu, sigma):
     top, bottom = figure.subplots(2, 1, sharex=True)
     log_q = log_gaussian(grid, mu, sigma)
-    top.plot(grid, np.exp(log_posterior), label="posterior")
-    top.plot(grid, np.exp(log_q), "--", label="q")
-    top.set(ylabel="density", ylim=(0, 2), xlim=(-1, 2.5))
-    top.legend(loc="upper right", fontsize="small")
+    top.plot(grid, np.exp(log_posterior))
+    top.plot(grid, np.exp(log_q), "--")
+    top.set(ylabel="density", ylim=(0, 2), xlim=(-1, 2.5), title="posterior, and q (dashed)")
     value, gap = elbo(x, log_q, theta), kl(log_q, log_posterior)
     top.text(-0.95, 1.9, f"   ELBO {value:.2f}\n+ KL {gap:.2f}\n= {value + gap:.2f}", va="top", fontsize="small")
     bottom.plot(centres, elbo(x, log_gaussian(grid, centres[:, None], sigma), theta), "--", color="C1", label="ELBO")
     bottom.axhline(exact, color="C0", label="log p(x)")
     bottom.plot([mu, mu], [value, exact], color="black", lw=4, label="gap")
     bottom.set(xlabel="z, and the mean of q", ylabel="nats", ylim=(-6.5, 0.2))
-    bottom.legend(fontsize="small", ncols=3, loc="lower right")
+    figure.legend(fontsize="small", ncols=3, loc="outside lower center")
     return (
         f"ELBO {value:.2f}, KL to the posterior {gap:.2f}, their sum {value + gap:.2f} nats; log p(x) is {exact:.2f}."
     )

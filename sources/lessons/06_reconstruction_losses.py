@@ -556,7 +556,7 @@ def three_losses(figure, target, sigma):
     for ax, name, limits in ((left, "loss (nats)", (-3, 6)), (right, "slope (nats)", (-25, 25))):
         ax.axvline(target, color="0.6", lw=1)
         ax.set(xlabel="predicted mean", ylabel=name, xlim=(0, 1), ylim=limits)
-    left.legend(loc="upper center", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     lowest = [-(target * math.log(target) + (1 - target) * math.log(1 - target)), cb_loss.min(), gauss.min()]
     return "Lowest loss: BCE {:.2f}, continuous Bernoulli {:.2f}, Gaussian {:.2f} nats.".format(*lowest)
 

@@ -409,7 +409,7 @@ def draw_bound(figure, k, digit):
     ax.axvline(estimates.mean() - truth, ymax=0.75, color="C1", linestyle="--", label="mean of the estimates")
     ax.set(xlabel="estimate minus exact log p(x) (nats)", ylabel="estimates", xlim=(-16, 3), ylim=(0, 200))
     ax.set_xticks([-15, -10, -5, 0])
-    ax.legend(loc="upper left", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return f"K = {k}, {digit} digit: the estimates average {estimates.mean():.2f} nats, the truth is {truth:.2f} nats."
 
 

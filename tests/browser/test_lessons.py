@@ -24,7 +24,10 @@ def is_colour(pixels, colour):
 def ellipse(values, numbers, shown):
     rho, sigma_1, sigma_2 = values["rho"], values["sigma 1"], values["sigma 2"]
     entries = [sigma_1, rho * sigma_2, sigma_2 * math.sqrt(1 - rho**2)]
-    close(np.array(numbers)[[0, 2, 3, 4]], [*entries, entries[0] * entries[2]])
+    close(
+        np.array(numbers)[[0, 2, 3, 4, 5, 6]],
+        [*entries, entries[0] * entries[2], math.hypot(sigma_1, entries[1]), entries[2]],
+    )
     rows, columns = is_colour(shown.pixels(), (0, 114, 178))
     half_width, half_height = np.ptp(columns) / 2, np.ptp(rows) / 2
     np.testing.assert_allclose(half_width / half_height, sigma_1 / sigma_2, rtol=0.1)
