@@ -167,26 +167,63 @@ def many_things(figure, slope):
     return f"Slope {slope}."
 
 
+def differs(picture, draw, slope, first):
+    """The part of the pixels that are not what matplotlib draws; the layout is that of the first picture."""
+    pixels = np.asarray(Image.open(io.BytesIO(picture.value)).convert("RGB")).astype(int)
+    figure = plt.figure(figsize=(8, 3))
+    draw(figure, first)
+    figure.draw_without_rendering()
+    places = [ax.get_position() for ax in figure.axes]
+    figure.clear()
+    figure.set_layout_engine("none")
+    draw(figure, slope)
+    for ax, place in zip(figure.axes, places, strict=True):
+        ax.set_position(place)
+    figure.canvas.draw()
+    whole = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+    plt.close(figure)
+    assert pixels.shape == whole.shape
+    return (pixels != whole).any(-1).mean()
+
+
 def test_pictures_are_what_matplotlib_draws_whatever_came_before(shown, monkeypatch):
     slider, picture, _, _ = explored(monkeypatch, many_things, size=(8, 3))
     for slope in (1, 2, 3, 4, 5, 6, 2, 0):
         slider.value = slope
-        pixels = np.asarray(Image.open(io.BytesIO(picture.value)).convert("RGB")).astype(int)
-        figure = plt.figure(figsize=(8, 3))
-        many_things(figure, 0)
-        figure.draw_without_rendering()  # the layout is that of the first picture
-        places = [ax.get_position() for ax in figure.axes]
-        figure.clear()
-        figure.set_layout_engine("none")
-        many_things(figure, slope)
-        for ax, place in zip(figure.axes, places, strict=True):
-            ax.set_position(place)
-        figure.canvas.draw()
-        whole = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
-        plt.close(figure)
-        assert pixels.shape == whole.shape
         # but for ticks' ends: what stands in the axes lies above them
-        assert (pixels != whole).any(-1).mean() < 0.0005, slope
+        assert differs(picture, many_things, slope, 0) < 0.0005, slope
+
+
+def some_axes(figure, slope):
+    """As many axes as the slope says, where it is below 3."""
+    if slope < 3:
+        for ax in figure.subplots(1, slope, squeeze=False)[0] if slope else []:
+            ax.plot([0, 1], [0, slope])
+    else:
+        figure.text(0.5, 0.95, f"slope {slope}")
+        figure.subplots().plot([0, 1], [0, slope])
+    return f"Slope {slope}."
+
+
+def test_axes_made_ahead_are_taken_only_where_they_fit(shown, monkeypatch):
+    stills = [{"slope": 1}]
+    slider, picture, _, _ = explored(monkeypatch, some_axes, size=(8, 3), stills=stills)
+    for slope, first in ((1, 1), (2, 2), (2, 2), (0, 0), (0, 0), (3, 3), (4, 3), (2, 2), (1, 1)):
+        asyncio.run(move(slider, [slope]))
+        assert differs(picture, some_axes, slope, first) == 0, slope
+
+
+def test_axes_are_made_ahead(shown, monkeypatch):
+    ready = []
+
+    def draw(figure, slope):
+        ready.append(getattr(figure, "made", None) is not None)
+        return slope_figure(figure, slope)
+
+    slider, _, _, _ = explored(monkeypatch, draw)
+    for slope in (1, 2, 3):
+        asyncio.run(move(slider, [slope]))
+    assert ready[-2:] == [True, True]
 
 
 def test_values_that_queue_up_are_not_drawn_one_by_one(shown, monkeypatch):
