@@ -160,7 +160,7 @@ def many_things(figure, slope):
     right.annotate("here", (0, 0), (1, 2 + slope / 10), arrowprops={"arrowstyle": "->"})
     right.set_xticks([0, 1], ["a", "b" if slope < 3 else "c"])
     figure.text(0.5, 0.05, f"slope {slope}")
-    figure.legend(labels=["below" if slope < 6 else "steep"], loc="outside lower left")
+    figure.legend(labels=["below" if slope < 5 else "steep"], loc="outside lower left")
     third.bar([0, 1], [1 + slope // 3, 2 + slope // 3], color="C1")
     if slope < 4:
         third.set_xlabel("all")
