@@ -314,9 +314,41 @@ def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeyp
     for student, book in submissions.items():
         hand_in(tmp_path / "in", student, book)
     summary = grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT, limits=Limits(seconds=2))
-    assert summary.walls["files"] == summary.walls["network"] == "none"
+    assert summary.walls["files"] == "none: bubblewrap (bwrap) is not installed"
+    assert summary.walls["network"] == "none"
     failed = [(row["student"], row["task"]) for row in rows(tmp_path / "out/grades.csv") if row["verdict"] != "passed"]
     assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ('case "$*" in *--size*) echo "bwrap: Unknown option --size" >&2; exit 1;; esac', "Unknown option --size"),
+        ("exit 1", "it does not say why"),
+    ],
+)
+def test_a_bubblewrap_that_does_not_work_is_told_before_anything_runs(tmp_path, monkeypatch, program, why):
+    """Old ones lack options, and many containers forbid what it needs."""
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def stopped(*_, **__):
+        raise grading.GradingError("stopped here")
+
+    monkeypatch.setattr(grading, "grade", stopped)
+    told, end = run(tmp_path / "in", "--out", tmp_path / "out").output.splitlines()
+    assert told.startswith("vae-lessons: bubblewrap does not work here (")
+    assert why in told
+    assert "are open to what students wrote" in told
+    assert end == "vae-lessons: stopped here"
+
+
+def test_windows_gets_one_line(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.output == "vae-lessons: marking forks processes, which Windows cannot: run it under Linux, macOS or WSL\n"
 
 
 @pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
@@ -365,8 +397,8 @@ def test_only_what_changed_is_run_again(class_of_six):
     assert (class_of_six / "out" / "grades.csv").read_bytes() == before
     hand_in(class_of_six / "in", "student 3", answered())
     said = run(*command).output
-    assert "1 submissions marked" in said
-    assert "5 were marked before" in said
+    assert "1 submission marked" in said
+    assert "5 marked before" in said
     assert json.loads((class_of_six / "out" / "report.json").read_text())["seed"] == seed
     assert "6 submissions marked" in run(*command, "--seed", seed + 1).output
     assert "6 submissions marked" in run(*command, "--seconds", 9).output
@@ -407,7 +439,7 @@ def test_what_was_stopped_goes_on(tmp_path, how, code):
     assert 3 <= kept(tmp_path / "out") < 12
     result = run(tmp_path / "in", "--out", tmp_path / "out", "--seed", 5)
     assert result.exit_code == 0
-    before = int(result.output.split(" were marked before")[0].split()[-1])
+    before = int(result.output.split(" marked before")[0].split()[-1])
     assert before >= 3
     assert len(rows(tmp_path / "out" / "grades.csv")) == 12 * 6
 

@@ -94,8 +94,14 @@ def grade(
     Exit code 0: all was marked; 3: all was marked, and something needs your eye (it is listed); 1: nothing could be
     done; 130: interrupted, and the same command goes on.
     """
+    if not hasattr(os, "fork"):
+        raise typer.Exit(_fail("marking forks processes, which Windows cannot: run it under Linux, macOS or WSL"))
     from vae_lessons import grading
+    from vae_lessons.grading.walls import Walls
 
+    if why_not := Walls.here().why_not:
+        open_now = "files and network of this machine are open to what students wrote (docs/instructors.md)"
+        typer.echo(f"vae-lessons: {why_not}: {open_now}", err=True)
     limits = grading.Limits(seconds=seconds, total_seconds=max(seconds, total_seconds), bytes=memory << 20)
     try:
         summary = grading.grade(
@@ -106,16 +112,11 @@ def grade(
     except KeyboardInterrupt:
         typer.echo("vae-lessons: interrupted; what was marked is kept, and the same command goes on", err=True)
         raise typer.Exit(130) from None
-    if summary.walls["files"] == "none":
-        typer.echo(
-            "vae-lessons: bubblewrap (bwrap) is not installed or does not work here: files and network of this machine "
-            "were open to what students wrote (docs/instructors.md)",
-            err=True,
-        )
     for trouble in summary.troubles:
         typer.echo(f"vae-lessons: {trouble}", err=True)
-    unchanged = f", {summary.unchanged} were marked before" if summary.unchanged else ""
-    typer.echo(f"{summary.marked} submissions marked in {summary.seconds:.0f} s{unchanged}. Results: {out}")
+    unchanged = f", {summary.unchanged} marked before" if summary.unchanged else ""
+    noun = "submission" if summary.marked == 1 else "submissions"
+    typer.echo(f"{summary.marked} {noun} marked in {summary.seconds:.0f} s{unchanged}. Results: {out}")
     if summary.troubles:
         raise typer.Exit(3)
 

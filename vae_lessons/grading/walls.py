@@ -88,31 +88,30 @@ class Walls:
     Args:
         bwrap: where bubblewrap is, or None.
         other_user: whether students' code can run as another user, which only root can arrange.
+        why_not: why there is no bubblewrap.
     """
 
     bwrap: str | None
     other_user: bool
+    why_not: str = ""
 
     @classmethod
     def here(cls) -> "Walls":
         """Try what works on this machine."""
-        if not hasattr(os, "fork"):
-            raise LaneError("marking forks processes, which Windows cannot: run it under Linux, macOS or WSL")
+        root = os.geteuid() == 0
         bwrap = shutil.which("bwrap")
-        if bwrap:
-            bind = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--unshare-pid", "--unshare-net"]
-            try:
-                tried = subprocess.run([bwrap, *bind, "true"], capture_output=True, timeout=20)
-                bwrap = None if tried.returncode else bwrap
-            except (OSError, subprocess.TimeoutExpired):
-                bwrap = None
-        return cls(bwrap, os.geteuid() == 0 and bool(bwrap or open_to_all(sys.prefix, sys.base_prefix)))
+        why_not = "bubblewrap (bwrap) is not installed" if bwrap is None else _try(cls(bwrap, root))
+        if not why_not:
+            return cls(bwrap, root)
+        return cls(None, root and open_to_all(sys.prefix, sys.base_prefix), why_not)
 
     def report(self) -> dict[str, str]:
         """Each wall, and what it is made of."""
         own_name = "the same user" + (", in a namespace of its own" if self.bwrap else "")
         return {
-            "files": "bubblewrap: a read-only system, no course, submissions or results" if self.bwrap else "none",
+            "files": "bubblewrap: a read-only system, no course, submissions or results"
+            if self.bwrap
+            else f"none: {self.why_not}",
             "network": "bubblewrap: none to be had" if self.bwrap else "none",
             "processes": "bubblewrap: only its own to be seen" if self.bwrap else "none; what is left running is ended",
             "user": "another user than root" if self.other_user else own_name,
@@ -330,6 +329,17 @@ class Lane:
             return psutil.Process(self.process.pid).children(recursive=True) if self.process else []
         except psutil.Error:
             return []
+
+
+def _try(walls):
+    """Start Python behind the walls as a lane does; what was said where that does not work."""
+    command = [*walls.command(LIBRARY, walls.folder(), ()), "-I", "-S", "-c", ""]
+    try:
+        tried = subprocess.run(command, capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not work here ({error})"
+    said = tried.stderr.decode("utf-8", "replace").strip().splitlines()
+    return f"bubblewrap does not work here ({said[-1] if said else 'it does not say why'})" if tried.returncode else ""
 
 
 def messages(buffer: bytearray, most: int) -> Iterator[dict | None]:
