@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from vae_lessons import checks, distributions, latents
 from vae_lessons.checks.observe import Draws, Gradients, LibraryCalled, Seed, observe_cases, switched_off, values
-from vae_lessons.checks.task import Close, Mistake, SameMoments, Task, judge
+from vae_lessons.checks.task import Close, Key, Mistake, SameMoments, Task, decide, judge
 from vae_lessons.progress import recorded, report
 
 
@@ -130,6 +130,34 @@ def test_a_mistake_in_the_first_of_two_results_is_named_whatever_the_second():
     assert verdict.message.endswith("This explains the first result; something else is wrong as well.")
     assert say(lambda a, b: (a + b, (a * b).sum()), task).kind == "different"  # the mistake would show in the second
     assert say(lambda a, b: (a - b, (a + b).sum()), task).kind == "different"
+
+
+RESEMBLES_NOTHING = (
+    123.25,
+    torch.full((3,), 123.25),
+    (torch.tensor(123.25), torch.tensor(321.0)),
+    tuple(range(100, 105)),
+    "hello",
+    ("A", 123.25),
+    (123.25, "A"),
+    None,
+    [],
+    [[1, 2], [3]],
+    1j,
+    np.array(["2020-01-01"], dtype="datetime64[D]"),
+    10**400,
+    torch.eye(3).to_sparse(),
+    torch.empty(3, device="meta"),
+)
+
+
+@pytest.mark.parametrize("name", checks.TASKS)
+def test_what_resembles_nothing_is_told_as_such_and_is_no_known_mistake(name):
+    task = checks.TASKS[name]
+    key = Key(task, task.inputs(5))
+    for result in RESEMBLES_NOTHING:
+        verdict = decide(key, observe_cases(task.observe, lambda *_, result=result, **__: result, key.cases))
+        assert verdict.kind in ("type", "shape", "dtype", "raised", "different"), (result, verdict)
 
 
 def test_gradients_are_looked_at():

@@ -348,7 +348,8 @@ def test_windows_gets_one_line(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "fork")
     result = run(tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert result.output == "vae-lessons: marking forks processes, which Windows cannot: run it under Linux, macOS or WSL\n"
+    assert result.output.startswith("vae-lessons: marking forks processes, which Windows cannot")
+    assert len(result.output.splitlines()) == 1
 
 
 @pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")

@@ -234,7 +234,8 @@ def decide(key: Key, seen: list[Observation] | Failure) -> Verdict:
         others = _labels(task, seen, same)
         if not others:
             return Verdict(task.name, "mistake", mistake.name, mistake.hint, mistake.name)
-        if labels[0] not in others and labels == _labels(task, same, right):
+        telling = same[0].keys() == right[0].keys() == seen[0].keys() and right[0][labels[0]].dtype.kind == "f"
+        if telling and labels[0] not in others and labels == _labels(task, same, right):
             partly = partly or mistake  # it explains the first wrong result, and is wrong in the others too
     if partly:
         text = f"{partly.hint}\nThis explains the {labels[0]}; something else is wrong as well."
@@ -246,7 +247,8 @@ def decide(key: Key, seen: list[Observation] | Failure) -> Verdict:
 def _arranged(found, right):
     """Several results may come as a tuple, a list or one array: as the right answer has them, if that is possible."""
     if list(found) == ["result"] and all(label.endswith(" result") for label in right):
-        parts = list(found["result"]) if found["result"].ndim else []
+        together = found["result"]
+        parts = list(together) if together.ndim and len(together) == len(right) else []
         if [np.shape(part) for part in parts] == [array.shape for array in right.values()]:
             return dict(zip(right, parts, strict=True))
     if list(right) == ["result"] and all(label.endswith(" result") for label in found):
@@ -285,8 +287,9 @@ def _difference(task, case, found, right):
         if got.shape != expected.shape:
             text = f"Expected shape {expected.shape}, got {got.shape}."
             return Verdict(task.name, "shape", f"the {label} has the wrong shape", text, case=f"For\n{given}")
-        if expected.dtype.kind in "biuf" and got.dtype.kind not in "biuf":
-            text = f"Expected numbers, got {got.dtype.name}."
+        if (expected.dtype.kind in "biuf") != (got.dtype.kind in "biuf"):
+            wanted = "numbers" if expected.dtype.kind in "biuf" else "a word"
+            text = f"Expected {wanted}, got {'a word' if got.dtype.kind == 'U' else got.dtype.name}."
             return Verdict(task.name, "dtype", f"the {label} has the wrong dtype", text, case=_short(got))
         if got.dtype.kind == "f" and np.isfinite(expected).all() and not np.isfinite(got).all():
             text = f"It holds {_short(got)}, for\n{given}"
