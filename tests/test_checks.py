@@ -160,6 +160,63 @@ def test_what_resembles_nothing_is_told_as_such_and_is_no_known_mistake(name):
         assert verdict.kind in ("type", "shape", "dtype", "raised", "different"), (result, verdict)
 
 
+def test_many_empty_rows_are_not_counted_one_by_one():
+    class Rows:
+        ndim, shape, dtype = 2, (10**9, 0), np.dtype(float)
+
+        def __len__(self):
+            return self.shape[0]
+
+        def __iter__(self):
+            raise AssertionError("row by row")
+
+    task = checks.TASKS["kl/split"]
+    key = Key(task, task.inputs(5))
+    assert decide(key, [{"result": Rows()} for _ in key.cases]).kind == "type"
+
+
+def far_away(mu, log_var, n, generator):
+    draws = torch.zeros(n, *mu.shape)
+    draws[0] = 1e6
+    return draws
+
+
+def cauchy(mu, log_var, n, generator):
+    eps = torch.randn(n, *mu.shape, generator=generator) / torch.randn(n, 1, 1, generator=generator)
+    return mu + (log_var / 2).exp() * eps
+
+
+def one_far_away(mu, log_var, n, generator):
+    draws = mu + (log_var / 2).exp() * torch.randn(n, *mu.shape, generator=generator)
+    draws[0] = mu + 12 * (log_var / 2).exp()
+    return draws
+
+
+class FarAwayAtFirst:
+    """Zeros, but for the first generator that it meets."""
+
+    first = None
+
+    def __call__(self, mu, log_var, generator):
+        seed = generator.initial_seed()
+        self.first = seed if self.first is None else self.first
+        return (mu + log_var) * 0 + (1e6 * (1 + mu + log_var) if seed == self.first else 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("gaussian/repair", far_away),
+        ("gaussian/repair", one_far_away),
+        ("gaussian/repair", cauchy),
+        ("gradient/repaired", FarAwayAtFirst()),
+    ],
+)
+def test_a_draw_far_away_does_not_excuse_the_others(name, function):
+    for seed in range(10):
+        assert not judge(checks.TASKS[name], function, seed).passed
+
+
 def test_gradients_are_looked_at():
     task = Task("test/gradient", 1, draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
     assert say(lambda a, b: a * b, task).passed

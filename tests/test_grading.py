@@ -22,7 +22,7 @@ from vae_lessons.cli import app
 from vae_lessons.grading import marking
 from vae_lessons.grading.inside import STOP
 from vae_lessons.grading.results import page_name
-from vae_lessons.grading.submissions import read, read_exercises
+from vae_lessons.grading.submissions import Unreadable, read, read_exercises
 from vae_lessons.grading.walls import Lane, LaneError, Limits, Walls
 
 pytestmark = [
@@ -175,6 +175,105 @@ def test_an_old_notebook_format_is_read():
     assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits()).results} == {"passed"}
 
 
+@pytest.mark.parametrize(
+    "first",
+    ["from google.colab import drive", "import os\nos.chdir('/content')", "import not_installed", "%matplotlib widget"],
+)
+def test_a_line_that_does_not_work_here_costs_no_imports(first):
+    book = notebook()
+    imports = next(one for one in book.cells if one.cell_type == "code")
+    imports.source = f"{first}\n{imports.source}"
+    assert set(verdicts(book).values()) == {"passed"}
+
+
+def changed(change):
+    """The solved exercise as JSON, after a change to its dictionary."""
+    book = json.loads(nbformat.writes(notebook()))
+    change(book, {one["id"]: one for one in book["cells"]})
+    return json.dumps(book).encode()
+
+
+def without_ids(book, cells):
+    for one in book["cells"]:
+        one["metadata"]["id"] = one.pop("id")  # Colab's way
+        one["metadata"].pop("nbgrader", None)
+    book["nbformat_minor"] = 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda book, cells: cells["cell-001"].update(outputs=[{}] * 2_000_000),
+        lambda book, cells: cells["cell-001"]["metadata"].update(tags=[""] * 2_000_000),
+        lambda book, cells: book["metadata"].update(odd=[{}] * 2_000_000),
+        lambda book, cells: cells["cell-000"].update(cell_type="x" * 9_000_000),
+        lambda book, cells: cells["kl-discrete"]["metadata"]["nbgrader"].update(points=[], grade={}, schema_version=1),
+        without_ids,
+    ],
+    ids=["outputs", "tags", "metadata", "type", "nbgrader", "Colab"],
+)
+def test_of_a_notebook_only_what_is_needed_is_read(change):
+    """What nbformat takes minutes and gigabytes to validate does not matter here."""
+    contents = read(changed(change), COURSE[NAME])
+    assert contents == read(nbformat.writes(notebook()).encode(), COURSE[NAME])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda book, cells: cells["cell-000"].pop("cell_type"),
+        lambda book, cells: book["cells"].extend([cells["cell-001"]] * 1000),
+        lambda book, cells: book.update(cells={}, nbformat=None),
+    ],
+    ids=["no type", "many cells", "odd version"],
+)
+def test_what_cannot_be_a_submission_is_unreadable(change):
+    with pytest.raises(Unreadable):
+        read(changed(change), COURSE[NAME])
+
+
+def test_halves_of_letters_cost_nothing(tmp_path):
+    """Some editors cut an emoji in two; no file can hold a half."""
+    half = "\ud83d"
+    hand_in(
+        tmp_path / "in", "comment", changed(lambda _, cells: cells["kl-discrete"]["source"].insert(0, f"# {half}\n"))
+    )
+    broken = f"def kl_discrete(q, p):\n    raise ValueError('{half}' + chr(0xd83d))"
+    hand_in(tmp_path / "in", "error", changed(lambda _, cells: cells["kl-discrete"].update(source=broken)))
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--gradebook", tmp_path / "course" / "gradebook.db")
+    assert result.exit_code == 0, result.output
+    found = [
+        (row["student"], row["task"]) for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"
+    ]
+    assert found == [("error", "kl/discrete")]
+
+
+def test_of_many_cells_left_out_few_are_named():
+    cells = ["import os; os._exit(0)"] * 12
+    found, marked = mark(answered(extra=cells))
+    assert {result.verdict for result in found.values()} == {"passed"}
+    assert len(marked.remarks) == 6
+    assert marked.remarks[-1] == "7 more cells were left out"
+
+
+def test_an_answer_in_words_that_is_gone_is_told():
+    book = notebook()
+    book.cells = [one for one in book.cells if one.id != "written-1"]
+    assert mark(book)[1].remarks == ["written-1: this cell, for the answer in words, is missing"]
+
+
+def test_a_fault_of_ours_leaves_the_lane_to_nobody(monkeypatch):
+    def faulty(message):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(marking, "_arrays", faulty)
+        with pytest.raises(MemoryError):
+            mark(notebook())
+    assert all(lane.process is None for lane in marking._lanes)
+    assert set(verdicts(notebook()).values()) == {"passed"}
+
+
 def test_what_an_answer_draws_by_itself_is_the_same_in_every_run():
     drawn = "random.random(), torch.rand(()), np.random.rand()"
     noisy = f"import random\ndef kl_discrete(q, p):\n    raise ValueError(({drawn}))"
@@ -246,6 +345,61 @@ with open("/proc/self/mem", "rb", 0) as memory:
     assert look(lane, files) == (None, None)
     assert look(lane, memory) == (None, None)
     assert look(lane, f"x = '{secret}'" + memory)[1].endswith("AssertionError: seen")  # it can be found
+
+
+LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248, 'aarch64': 217}[platform.machine()]\n"
+
+
+@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@pytest.mark.parametrize(
+    ("leave", "find"),
+    [
+        ("libc.shmget(4321, 1 << 20, 0o1666)", "libc.shmget(4321, 0, 0)"),
+        ("libc.msgget(4321, 0o1666)", "libc.msgget(4321, 0)"),
+        ("libc.semget(4321, 1, 0o1666)", "libc.semget(4321, 1, 0)"),
+        (
+            "libc.syscall(keys, b'user', b'kl', b'answer', 6, -4)",
+            "libc.syscall(keys + 2, 10, -4, b'user', b'kl', 0)",
+        ),
+    ],
+    ids=["shared memory", "messages", "semaphores", "keys"],
+)
+def test_what_the_kernel_keeps_is_gone_too(lane, leave, find):
+    assert look(lane, f"{LIBC}assert {leave} >= 0\nassert {find} >= 0") == (None, None)
+    assert look(lane, f"{LIBC}assert {find} < 0, 'seen'") == (None, None)
+
+
+@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@pytest.mark.parametrize(
+    ("forbidden", "told"),
+    [
+        ("open('/dev/new', 'w')", "Read-only file system"),
+        ("open('/new', 'w')", "Read-only file system"),
+        ("assert libc.mq_open(b'/new', 0o102, 0o666, None) >= 0, 'no queue'", "no queue"),
+    ],
+)
+def test_nothing_can_be_left_elsewhere(lane, forbidden, told):
+    assert told in look(lane, LIBC + forbidden)[1]
+
+
+def test_a_flood_of_messages_ends_the_child(lane):
+    """They are valid, and there is always another before the time for one step is over."""
+    flood = (
+        "import os, struct\ntext = b'{\"begin\": 0}' + b' ' * 1_000_000\ntext = struct.pack('!Q', len(text)) + text\n"
+        "while True:\n    for descriptor in range(3, 256):\n"
+        "        try: os.write(descriptor, text)\n        except OSError: pass"
+    )
+    assert look(lane, flood, Limits(seconds=60))[0] == "crashed: nonsense was sent"
+
+
+def test_a_child_has_limits_of_its_own(lane):
+    wanted = Limits(total_seconds=7)
+    source = (
+        "import resource as r\nassert r.getrlimit(r.RLIMIT_CPU) == (8, 8)\n"
+        "assert r.getrlimit(r.RLIMIT_CORE) == (0, 0)\n"
+        "assert open('/proc/self/oom_score_adj').read() == '1000\\n'"
+    )
+    assert look(lane, source, wanted) == (None, None)
 
 
 def test_memory_is_counted_over_all_children(lane):
@@ -360,6 +514,7 @@ def test_an_ordinary_user_has_walls_too(tmp_path):
         "kills all": "import os; os.kill(-1, 9)",
         "looks": "import os; return open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
         "reads": f"return open('{tmp_path}/in/honest/{NAME}.ipynb').read()",
+        "takes over": "return open('/proc/1/mem', 'r+b')",
         "becomes root": "import ctypes; return 1 / (ctypes.CDLL(None).unshare(0x10000000) == 0)",
     }
     hand_in(tmp_path / "in", "honest", answered())
@@ -371,7 +526,7 @@ def test_an_ordinary_user_has_walls_too(tmp_path):
     wrong = [row for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"]
     assert {(row["student"], row["task"]) for row in wrong} == {(student, "kl/split") for student in bodies}
     told = {row["student"]: row["verdict"] for row in wrong}
-    assert {told["looks"], told["reads"], told["becomes root"]} == {"raised"}
+    assert {told["looks"], told["reads"], told["takes over"], told["becomes root"]} == {"raised"}
     assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text())["walls"]["user"]
 
 

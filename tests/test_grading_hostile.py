@@ -158,6 +158,13 @@ IN_THE_ANSWER = {
         """,
         "raised",
     ),
+    "many empty files": (
+        """
+        import itertools
+        for number in itertools.count(): open(f'../{number}', 'w').close()
+        """,
+        "crashed",
+    ),
     "one large file": ("file = open('large', 'wb')\nwhile True: file.write(bytes(1 << 20))", "raised"),
     "equal to everything": (
         """

@@ -1,5 +1,6 @@
 """The exercises in the real nbgrader, and our grades in its gradebook, export and form grader."""
 
+import copy
 import csv
 import json
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from handed_in import NAMES, ROOT, answered, hand_in, made_up, notebook
+from nbconvert.filters import markdown2html
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
@@ -128,6 +130,77 @@ def test_the_gradebook_holds_the_points(course):
     assert set(points(course, "李 bob", NAME).values()) == {0.0}
     assert set(points(course, "eve", NAME).values()) == {0.0}
     assert exported(course) == {"ann": 14, "李 bob": 0, "eve": 0}
+
+
+def changed(change):
+    """A solved exercise with an answer in words, as JSON, after a change to its cells."""
+    book = json.loads(nbformat.writes(in_words(answered(), "My answer.")))
+    change(book["cells"], {one["id"]: one for one in book["cells"]})
+    return json.dumps(book).encode()
+
+
+def split(cells, by_id):
+    second = copy.deepcopy(by_id[WORDS]) | {"id": "second", "source": "Your answer here."}
+    cells.append(second)
+
+
+KEPT = {
+    "plain": lambda cells, by_id: None,
+    "no metadata": lambda cells, by_id: [one["metadata"].clear() for one in cells],
+    "split": split,
+    "answer twice": lambda cells, by_id: cells.insert(3, copy.deepcopy(by_id["kl-discrete"]) | {"id": "second"}),
+    "same id twice": lambda cells, by_id: cells.insert(3, copy.deepcopy(by_id["kl-discrete"])),
+    "raw": lambda cells, by_id: by_id[WORDS].update(cell_type="raw"),
+    "code": lambda cells, by_id: by_id[WORDS].update(cell_type="code", outputs=[], execution_count=1),
+    "picture": lambda cells, by_id: by_id[WORDS].update(attachments={"a.png": {"image/png": "aGk="}, "b": 3}),
+    "old schema": lambda cells, by_id: by_id["kl-discrete"]["metadata"]["nbgrader"].update(schema_version=1),
+    "not graded": lambda cells, by_id: by_id[WORDS]["metadata"]["nbgrader"].update(grade=False, solution=False),
+    "answer as text": lambda cells, by_id: by_id["kl-discrete"].update(cell_type="markdown"),
+    "check gone": lambda cells, by_id: cells.remove(by_id["kl-discrete-check"]),
+}
+
+
+def test_an_answer_in_words_is_read_by_a_person_whatever_became_of_the_cells(tmp_path):
+    for student, change in KEPT.items():
+        collect(tmp_path, student, changed(change))
+    collect(tmp_path, "gone", changed(lambda cells, by_id: cells.remove(by_id[WORDS])))
+    summary = again(tmp_path)
+    assert not [trouble for trouble in summary.troubles if "its notebook is not" in trouble]
+    for student in KEPT:
+        assert points(tmp_path, student, NAME)[WORDS] is None, student
+        assert needs_a_person(tmp_path, student), student
+        written = nbformat.read(tmp_path / "autograded" / student / NAME / f"{NAME}.ipynb", as_version=4)
+        nbformat.validate(written)
+        assert [one.source for one in written.cells if one.id == WORDS] == ["My answer."]
+    assert points(tmp_path, "gone", NAME)[WORDS] == 0
+    assert f"gone/{NAME}: written-1: this cell, for the answer in words, is missing" in summary.troubles
+
+
+MARKUP = """<script>alert(1)</script> <img src=x onerror=alert(1)> </div>
+[a](javascript:alert(1)) [b](java&#115;cript:alert(1)) [c]( <JaVaScRiPt:alert(1)>) [d](javascript\\:alert(1)) [e][f]
+
+[f]: vbscript:alert(1)
+"""
+FORMULAS = r"$p<q$ and $\mathrm{KL}(q\|p)\ge 0$, $$\begin{aligned}a&=b\\&<c\end{aligned}$$ *so* `x<y`"
+
+
+def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
+    """The form grader and the feedback pages show it as Markdown, HTML included, to whoever marks."""
+    raising = f"def split_kl(q_z_given_x, p_z):\n    raise ValueError({MARKUP!r})"
+    book = in_words(answered(kl__split=raising), MARKUP + FORMULAS)
+    book.cells.append(nbformat.v4.new_markdown_cell(MARKUP))
+    collect(tmp_path, "eve", book)
+    again(tmp_path)
+    cells = nbformat.read(tmp_path / "autograded" / "eve" / NAME / f"{NAME}.ipynb", as_version=4).cells
+    nbgrader_command(tmp_path, "generate_feedback", NAME)
+    whole = (tmp_path / "feedback" / "eve" / NAME / f"{NAME}.html").read_text()
+    assert "ValueError" in whole
+    assert "alert(1)</script>" not in whole
+    page = markdown2html(next(one.source for one in cells if one.id == WORDS))
+    for bad in ("<script", "<img", "</div", 'href="javascript', 'href="vbscript'):
+        assert bad not in page.lower()
+    for good in ("$p&lt; q$", r"\begin{aligned}a&amp;=b\\&amp;&lt; c\end{aligned}", "<em>so</em>"):
+        assert good in page
 
 
 def test_what_is_no_gradebook_is_left_whole(tmp_path):

@@ -180,6 +180,10 @@ def _start(executor: Executor, submission: Submission, exercises, seed, limits, 
         done: Future[Marked] = Future()
         done.set_result(unmarked(exercise, "unreadable", f"The file could not be marked: {error}."))
         return done
+    except Exception as error:  # ours, not the student's: the others go on
+        done = Future()
+        done.set_exception(error)
+        return done
     return executor.submit(mark, exercise, contents, seed, limits, hidden)
 
 

@@ -1,6 +1,8 @@
 """Passing grades on to nbgrader: into its gradebook, and as the notebooks that its form grader and feedback show."""
 
+import copy
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -8,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import nbformat
-from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.preprocessors import (
     CheckCellMetadata,
@@ -22,7 +23,7 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from vae_lessons.build import write
 from vae_lessons.grading.marking import Marked
-from vae_lessons.grading.submissions import Exercise, GradingError, Submission, Unreadable, raw, read_notebook
+from vae_lessons.grading.submissions import Exercise, GradingError, Submission, Unreadable, key_of, raw, read_notebook
 
 __all__ = ["write_gradebook"]
 
@@ -75,16 +76,18 @@ def _write(path, url, root, marked, exercises):
             exercise = exercises[submission.exercise]
             folder = path.resolve().parent / "autograded" / submission.student / exercise.name
             gradebook.update_or_create_submission(exercise.name, submission.student)
-            before = _written(folder / f"{exercise.name}.ipynb", exercise)
+            before = _earlier_words(folder / f"{exercise.name}.ipynb", exercise)
+            words = None
             try:
-                _write_notebook(folder, submission, url, one, exercise)
+                notebook = _restored(read_notebook(raw(submission.path)), exercise)
+                words = _words(notebook, exercise)
+                _write_notebook(folder, submission, url, notebook, one, exercise)
             except Unreadable:
-                pass
+                (folder / f"{exercise.name}.ipynb").unlink(missing_ok=True)
             except Exception as error:  # nbgrader stops at notebooks that it does not like
                 about = f"{submission.student}/{submission.exercise}"
-                troubles.append(f"{about}: its grades are in the gradebook, its notebook is not ({error!r})")
-            after = _written(folder / f"{exercise.name}.ipynb", exercise)
-            _save(gradebook, submission, one, exercise, after, before is not None and before != after)
+                troubles.append(f"{about}: its grades are in the gradebook, its notebook is not ({str(error)[:200]})")
+            _save(gradebook, submission, one, exercise, words, before)
         gradebook.db.commit()
     return troubles
 
@@ -103,11 +106,54 @@ def _resources(url, name, student=None):
     return {"nbgrader": {"notebook": name, "assignment": name, "student": student, "db_url": url}}
 
 
-def _write_notebook(folder, submission, url, marked, exercise):
+def _restored(notebook, exercise):
+    """The cells with the ids of the exercise as nbgrader wants them, whatever became of their metadata and types.
+
+    Of several with one id it is the last, as in marking; of answers in words, the last that says something. What a
+    student wrote is not run as HTML in the browser of whoever reads it.
+    """
+    chosen, sources = {}, [cell.source for cell in notebook.cells]
+    for number, cell in enumerate(notebook.cells):
+        key = key_of(cell)
+        if key in exercise.cells and (key != exercise.written or key not in chosen or _says(cell.source, exercise)):
+            chosen[key] = number
+        cell.metadata, cell.id = {}, f"cell-of-student-{number}"
+        if cell.cell_type != "code":
+            cell.source = _tame(cell.source)
+    for key, number in chosen.items():
+        cell, released = notebook.cells[number], copy.deepcopy(exercise.cells[key])
+        if "attachments" in cell and released.cell_type == "markdown":
+            released.attachments = cell.attachments
+        released.source = sources[number] if released.cell_type == "code" else _tame(sources[number])
+        notebook.cells[number] = released
+    return notebook
+
+
+def _tame(text):
+    """Markdown in which nothing is HTML or a link to a script; formulas stay what they are."""
+    text = re.sub(r"([<&])(?=[A-Za-z/!?#])", r"\1 ", text)
+    return re.sub(r"(?i)(java|vb)(?=script)", r"\1 ", text)
+
+
+def _says(text, exercise):
+    """Whether there is an answer in words."""
+    return text.strip() not in ("", exercise.cells[exercise.written].source.strip())
+
+
+def _words(notebook, exercise):
+    """The answer in words; None where there is none."""
+    texts = [cell.source for cell in notebook.cells if key_of(cell) == exercise.written]
+    return next((text for text in texts if _says(text, exercise)), None)
+
+
+def _earlier_words(path, exercise):
+    return _words(nbformat.read(path, as_version=4), exercise) if path.exists() else None
+
+
+def _write_notebook(folder, submission, url, notebook, marked, exercise):
     """Write the student's notebook with the verdicts below the answers."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{exercise.name}.ipynb").unlink(missing_ok=True)
-    notebook = read_notebook(raw(submission.path))
     resources = _resources(url, exercise.name, submission.student)
     for step in (ClearOutput, DeduplicateIds, OverwriteKernelspec, OverwriteCells, CheckCellMetadata):
         notebook, resources = step().preprocess(notebook, resources)
@@ -126,7 +172,7 @@ def _output(result):
     return nbformat.v4.new_output("error", ename="CheckFailed", evalue=result.verdict, traceback=text.splitlines())
 
 
-def _save(gradebook, submission, marked, exercise, written, written_again):
+def _save(gradebook, submission, marked, exercise, words, before):
     where = (exercise.name, exercise.name, submission.student)
     for result in marked.results:
         grade = gradebook.find_grade(f"{exercise.answer_id(result.task)}-check", *where)
@@ -134,16 +180,8 @@ def _save(gradebook, submission, marked, exercise, written, written_again):
         grade.auto_score = result.points
         grade.needs_manual_grade = grade.manual_score is not None and (changed or grade.needs_manual_grade)
         comment = gradebook.find_comment(exercise.answer_id(result.task), *where)
-        comment.auto_comment = result.hint or None
+        comment.auto_comment = _tame(result.hint) or None
     grade = gradebook.find_grade(exercise.written, *where)
-    answered = written is not None and utils.determine_grade(written)[0] is None
+    answered, written_again = words is not None, before is not None and words != before
     grade.auto_score = None if answered else 0.0  # a person has to read what was answered
     grade.needs_manual_grade = answered and (grade.manual_score is None or written_again or grade.needs_manual_grade)
-
-
-def _written(path, exercise):
-    """The cell with the answer in words of a notebook that was written before; None where there is none."""
-    if not path.exists():
-        return None
-    cells = nbformat.read(path, as_version=4).cells
-    return next((c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == exercise.written), None)

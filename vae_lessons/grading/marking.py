@@ -16,13 +16,14 @@ import numpy as np
 from vae_lessons.checks import TASKS
 from vae_lessons.checks.observe import Failure
 from vae_lessons.checks.task import Key, decide
-from vae_lessons.grading.submissions import Contents, Exercise
+from vae_lessons.grading.submissions import Contents, Exercise, clean
 from vae_lessons.grading.walls import Lane, Limits, Walls
 
 __all__ = ["Marked", "Result", "mark", "unmarked"]
 
 DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
 KINDS = ("not written", "raised", "signature", "type", "library", "missing")
+MOST_LEFT_OUT = 5  # cells that are named
 LOST = {
     "timeout": "It took longer than one task may take.",
     "all time used": "The time for the whole submission was used up before or in this task.",
@@ -94,7 +95,7 @@ def mark(exercise: Exercise, contents: Contents, seed: int, limits: Limits, hidd
 
 def _examine(lane, exercise, contents, seed, limits, marked):
     """What was seen of each task. After a step that was lost, the others are run again without it."""
-    seen, lost, ran, left = {}, {}, {}, limits.total_seconds
+    seen, lost, ran, left_out, left = {}, {}, {}, [], limits.total_seconds
     while left > 0:
         steps = [
             step if "source" in step else {**step, "inputs": _inputs(step["task"], seed)}
@@ -110,7 +111,7 @@ def _examine(lane, exercise, contents, seed, limits, marked):
             if isinstance(number, int) and number in by_number:
                 current.append(by_number[number])
             elif "source" in step and isinstance(message.get("ran"), str):
-                ran[step["number"]] = message["ran"][:4000]
+                ran[step["number"]] = clean(message["ran"])[:4000]
             elif "task" in step and ("seen" in message or "failure" in message):
                 seen.setdefault(step["task"], _arrays(message))
 
@@ -125,7 +126,10 @@ def _examine(lane, exercise, contents, seed, limits, marked):
         lost[step["number"]] = outcome.lost
         if "source" in step and not step["answers"]:
             first = step["source"].strip().splitlines()[0][:60]
-            marked.remarks.append(f"a cell was left out ({outcome.lost}): {first}")
+            left_out.append(f"a cell was left out ({outcome.lost}): {first}")
+    marked.remarks += left_out[:MOST_LEFT_OUT]
+    if len(left_out) > MOST_LEFT_OUT:
+        marked.remarks.append(f"{len(left_out) - MOST_LEFT_OUT} more cells were left out")
     for step in contents.steps:
         for task in [step["task"]] if "task" in step else step["answers"]:
             failed = step["number"] in lost and Failure("lost", lost[step["number"]])
@@ -144,7 +148,7 @@ def _arrays(message):
     try:
         if "failure" in message:
             kind, text = message["failure"]
-            return Failure(kind if kind in KINDS else "raised", str(text)[:4000])
+            return Failure(kind if kind in KINDS else "raised", clean(str(text))[:4000])
         return [{str(label): _array(*one) for label, one in case.items()} for case in message["seen"]]
     except Exception:  # whatever was sent: it is no answer
         return Failure("type", "What came back could not be read as numbers.")
@@ -214,7 +218,9 @@ class _Borrowed:
             _lanes.append(self.lane)
         return self.lane
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind is not None:  # a child may still be talking
+            self.lane.close()
         _idle.put(self.lane)
 
 

@@ -1,6 +1,7 @@
 """Reading what students handed in. Files are not to be trusted: whatever they are, reading ends with words."""
 
 import hashlib
+import json
 import os
 import re
 import stat
@@ -8,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 
 import nbformat
@@ -21,8 +23,10 @@ __all__ = [
     "GradingError",
     "Submission",
     "Unreadable",
+    "clean",
     "find",
     "fingerprint",
+    "key_of",
     "raw",
     "read",
     "read_exercises",
@@ -30,6 +34,8 @@ __all__ = [
 ]
 
 MOST_BYTES = 10 << 20
+MOST_CELLS = 1000
+MOST_LETTERS = 200  # of an id
 CHECK = re.compile(r'check\("([^"]+)", (\w+)\)$')
 
 
@@ -48,14 +54,16 @@ class Exercise:
     Args:
         name: of its file, without the ending.
         functions: the name of the function asked for, by task.
-        sources: of the cells that have an id, by id.
+        cells: those that nbgrader knows, by id.
+        setup: sources of the cells with code before the first answer: imports.
         written: the id of the cell for the answer in words.
         library: what is switched off while answers are looked at.
     """
 
     name: str
     functions: dict[str, str]
-    sources: dict[str, str]
+    cells: dict[str, nbformat.NotebookNode]
+    setup: tuple[str, ...]
     written: str
     library: tuple[str, ...]
 
@@ -104,13 +112,15 @@ def read_exercises(root: Path) -> dict[str, Exercise]:
     found = {}
     for path in sorted((root / "exercises").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        sources = {_key(cell): cell.source for cell in notebook.cells if "nbgrader" in cell.metadata}
-        checks = [CHECK.match(source) for source in sources.values()]
+        cells = {key_of(cell): cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+        checks = [CHECK.match(cell.source) for cell in cells.values()]
+        before = takewhile(lambda cell: "nbgrader" not in cell.metadata, notebook.cells)
         found[path.stem] = Exercise(
             path.stem,
             {check[1]: check[2] for check in checks if check},
-            sources,
-            next(key for key in sources if key.startswith("written")),
+            cells,
+            tuple(cell.source for cell in before if cell.cell_type == "code"),
+            next(key for key in cells if key.startswith("written")),
             LIBRARY[path.stem[:2]],
         )
     return found
@@ -178,7 +188,8 @@ def fingerprint(data: bytes, *settings: object) -> str:
 def read(data: bytes, exercise: Exercise) -> Contents:
     """Find the answers of a submission by their ids, and what has to run.
 
-    Cells that are not a student's to change are ignored. Whatever else has happened to the cells is told.
+    Cells that are not a student's to change are ignored. Whatever else has happened to the cells is told. The imports
+    that were handed out are run first: a student's own copy of them may stop at a line that does not work here.
 
     Raises:
         Unreadable: it is no notebook.
@@ -188,16 +199,16 @@ def read(data: bytes, exercise: Exercise) -> Contents:
     checks = {f"{key}-check": task for key, task in answers.items()}
     cells, seen = [], []
     for cell in read_notebook(data).cells:
-        key = _key(cell)
+        key = key_of(cell)
         if key in checks:
-            if cell.source != exercise.sources[key]:
+            if cell.source != exercise.cells[key].source:
                 contents.remarks.append(f"{key}: this cell is locked and was changed; what it says was ignored")
             cells.append((key, None))
         elif key in answers or cell.cell_type == "code":
             if key in answers and cell.cell_type != "code":
                 contents.remarks.append(f"{key}: its type is {cell.cell_type}; it was run as code")
             cells.append((key, cell.source))
-        seen += [key] if key in exercise.sources and key not in seen else []
+        seen += [key] if key in exercise.cells and key not in seen else []
     places = {
         task: [n for n, (key, _) in enumerate(cells) if key in (name, f"{name}-check")]
         for name, task in answers.items()
@@ -212,8 +223,11 @@ def read(data: bytes, exercise: Exercise) -> Contents:
             contents.remarks.append(f"{name}: this cell is there {len(sources)} times; the last one counts")
         if f"{name}-check" not in seen:
             contents.remarks.append(f"{name}-check: this cell is missing; the answer was looked at all the same")
-    if seen != [key for key in exercise.sources if key in seen]:
+    if exercise.written not in seen:
+        contents.remarks.append(f"{exercise.written}: this cell, for the answer in words, is missing")
+    if seen != [key for key in exercise.cells if key in seen]:
         contents.remarks.append("cells were moved; they were run in the order they stand in")
+    contents.steps = [{"source": source, "answers": []} for source in exercise.setup]
     last = {max(places[task]): task for task in contents.answers}
     for n, (_, source) in enumerate(cells):
         if source is not None and source.strip() and n <= max(last, default=-1):
@@ -226,7 +240,9 @@ def read(data: bytes, exercise: Exercise) -> Contents:
 
 
 def read_notebook(data: bytes) -> nbformat.NotebookNode:
-    """The notebook, in nbformat's fourth version.
+    """What marking needs of a notebook, in nbformat's fourth version: cells and their ids, without outputs.
+
+    Nothing else is looked at, nor validated: it may be large, or odd in ways that take very long to tell.
 
     Raises:
         Unreadable: it is none.
@@ -234,21 +250,60 @@ def read_notebook(data: bytes) -> nbformat.NotebookNode:
     if not data.strip():
         raise Unreadable("it is empty")
     try:
+        book = json.loads(data.decode("utf-8-sig"))
+        needed = {"nbformat": book["nbformat"], "metadata": {}}
+        if "cells" in book:
+            needed |= {"nbformat_minor": 5, "cells": _cells(book["cells"])}
+        else:
+            cells = _cells([cell for sheet in book["worksheets"] for cell in sheet["cells"]])
+            needed |= {"nbformat_minor": 0, "worksheets": [{"metadata": {}, "cells": cells}]}
         with warnings.catch_warnings(action="ignore"):  # the same id twice, and the like
-            notebook = nbformat.reads(data.decode("utf-8-sig"), as_version=4)
-        for cell in notebook.cells:
-            if not (isinstance(cell.source, str) and isinstance(cell.metadata, dict)):
-                raise ValueError("a cell without source or metadata")
+            return nbformat.convert(nbformat.from_dict(needed), 4)
     except RecursionError:
         raise Unreadable("it is no notebook (nested too deeply)") from None
-    except Exception as error:  # what nbformat raises on odd files is not to be listed
-        raise Unreadable(f"it is no notebook ({type(error).__name__}: {str(error)[:200]})") from None
-    return notebook
+    except Exception as error:  # all that can be wrong with it is not to be listed
+        raise Unreadable(f"it is no notebook ({type(error).__name__}: {clean(str(error))[:200]})") from None
 
 
-def _key(cell):
+def _cells(cells):
+    if len(cells) > MOST_CELLS:
+        raise ValueError(f"it has {len(cells):,} cells; at most {MOST_CELLS:,} are read")
+    return [_cell(number, cell) for number, cell in enumerate(cells)]
+
+
+def _cell(number, cell):
+    """A cell with what is needed of it."""
+    kind = cell["cell_type"]
+    kept = {"cell_type": kind if kind in ("code", "markdown", "heading") else "raw", "metadata": {}}
+    for name in ("source", "input"):  # the third version's name for code
+        if name in cell:
+            text = cell[name]
+            kept[name] = clean(text if isinstance(text, str) else "".join(text))
+    if not kept.keys() & {"source", "input"}:
+        raise ValueError("a cell without source")
+    metadata = cell.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    known = metadata.get("nbgrader")
+    name = known.get("grade_id") if isinstance(known, dict) else None
+    if isinstance(name, str):
+        kept["metadata"] = {"nbgrader": {"grade_id": clean(name[:MOST_LETTERS])}}
+    own = cell.get("id", metadata.get("id"))  # Colab keeps it in the metadata
+    kept["id"] = clean(own[:MOST_LETTERS]) if isinstance(own, str) and own else f"unnamed-{number}"
+    if kept["cell_type"] == "code":
+        kept |= {"outputs": [], "execution_count": None}
+    elif isinstance(cell.get("attachments"), dict):  # pictures in an answer in words
+        given = {name: one for name, one in cell["attachments"].items() if isinstance(one, dict)}
+        kept["attachments"] = {
+            name: {kind: data for kind, data in one.items() if isinstance(data, str)} for name, one in given.items()
+        }
+    return kept
+
+
+def clean(text: str) -> str:
+    """The same without halves of letters (lone surrogates), which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def key_of(cell: nbformat.NotebookNode) -> str:
     """The id of a cell: nbgrader's, else the notebook's own."""
-    nbgrader = cell.metadata.get("nbgrader")
-    name = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    name = name or cell.get("id")
-    return name if isinstance(name, str) else ""
+    return cell.metadata.get("nbgrader", {}).get("grade_id") or cell.get("id", "")

@@ -130,7 +130,7 @@ class Walls:
         if not self.bwrap:
             return [sys.executable]
         shown = self._shown()
-        command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking"]
+        command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking", "--as-pid-1"]
         command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         if self.other_user:
             command += ["--cap-drop", "ALL", *[word for cap in NEEDED_BY_ROOT for word in ("--cap-add", cap)]]
