@@ -40,10 +40,10 @@ def _lanes():
     marking.close_lanes()
 
 
-def mark(book, number="04", seed=SEED):
+def mark(book, number="04", seed=SEED, limits=Limits()):  # noqa: B008
     """The results of one notebook, by task, and all of it."""
     contents = read(nbformat.writes(book).encode(), COURSE[NAMES[number]])
-    marked = marking.mark(COURSE[NAMES[number]], contents, seed, Limits())
+    marked = marking.mark(COURSE[NAMES[number]], contents, seed, limits)
     return {result.task: result for result in marked.results}, marked
 
 
@@ -254,6 +254,16 @@ def test_of_many_cells_left_out_few_are_named():
     assert {result.verdict for result in found.values()} == {"passed"}
     assert len(marked.remarks) == 6
     assert marked.remarks[-1] == "7 more cells were left out"
+
+
+def test_five_answers_that_hang_cost_the_sixth_nothing():
+    book = notebook()
+    for task in list(COURSE[NAME].functions)[:5]:
+        name = COURSE[NAME].functions[task]
+        cell(book, task).source = f"def {name}(*_, **__):\n    while True: pass"
+    default = Limits()
+    found = mark(book, limits=Limits(seconds=2, total_seconds=2 * default.total_seconds / default.seconds))[0]
+    assert [result.verdict for result in found.values()] == ["timeout"] * 5 + ["passed"]
 
 
 def test_an_answer_in_words_that_is_gone_is_told():

@@ -84,7 +84,7 @@ def grade(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the inputs; if none, a secret one, kept in OUT.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Submissions run at one time.")] = os.cpu_count() or 1,
     seconds: Annotated[float, typer.Option(min=0.1, help="Time for one cell or one task.")] = 10,
-    total_seconds: Annotated[float, typer.Option(min=0.1, help="Time for one submission.")] = 60,
+    total_seconds: Annotated[float, typer.Option(min=0.1, help="Time for one submission.")] = 120,
     memory: Annotated[int, typer.Option(min=64, help="Memory for one submission, in MiB.")] = 1024,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler that spreads the work.")] = None,
     gradebook: Annotated[Path | None, typer.Option(help="nbgrader's gradebook.db, to be written into as well.")] = None,
