@@ -146,6 +146,14 @@ def test_locked_cells_are_ignored():
     assert len([remark for remark in marked.remarks if "missing" in remark]) == 6
 
 
+def test_the_same_of_many_cells_is_told_once():
+    book = notebook()
+    cell(book, "kl/discrete-check").source = "pass"
+    book.cells += [cell(book, "kl/discrete-check")] * 50
+    remarks = read(nbformat.writes(book).encode(), COURSE[NAME]).remarks
+    assert remarks == ["kl-discrete-check: this cell is locked and was changed; what it says was ignored"]
+
+
 def test_an_answer_without_its_function_is_missing():
     assert verdicts(answered(kl__discrete="x = 1"))["kl/discrete"] == "missing"
 

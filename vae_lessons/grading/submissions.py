@@ -236,6 +236,7 @@ def read(data: bytes, exercise: Exercise) -> Contents:
             contents.steps.append({"task": last[n], "function": exercise.functions[last[n]]})
     for number, step in enumerate(contents.steps):
         step["number"] = number
+    contents.remarks = list(dict.fromkeys(contents.remarks))  # the same of many copies of a cell is told once
     return contents
 
 
