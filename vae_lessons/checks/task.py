@@ -52,9 +52,9 @@ class Close:
 class SameMoments:
     """Draws have the same means and covariances.
 
-    Each pair of moments may differ by `errors` standard errors of the difference, taken from the right draws alone: one
-    draw far away would make its own as large as it likes. At 6, one moment of a right answer differs by chance less
-    than once in 100 million (normal approximation).
+    Each pair of moments may differ by `errors` standard errors of the difference. In it, what was found counts with no
+    more variance than what is right: one draw far away would excuse everything. At 6, one moment of a right answer
+    differs by chance less than once in 100 million (normal approximation).
     """
 
     errors: float = 6.0
@@ -70,7 +70,8 @@ class SameMoments:
             products = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
             moments.append(np.concatenate([flat, products], axis=1))
         difference = np.abs(moments[0].mean(0) - moments[1].mean(0))
-        error = np.sqrt(2 * moments[1].var(0, ddof=1) / len(right))
+        own, wanted = (moment.var(0, ddof=1) for moment in moments)
+        error = np.sqrt((np.minimum(own, wanted) + wanted) / len(right))
         return bool((difference <= self.errors * error + 1e-6).all())
 
 
