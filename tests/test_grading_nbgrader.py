@@ -24,6 +24,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from vae_lessons import grading
 from vae_lessons.checks import EXERCISES
+from vae_lessons.grading import gradebook
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
@@ -174,6 +175,17 @@ def test_an_answer_in_words_is_read_by_a_person_whatever_became_of_the_cells(tmp
         assert [one.source for one in written.cells if one.id == WORDS] == ["My answer."]
     assert points(tmp_path, "gone", NAME)[WORDS] == 0
     assert f"gone/{NAME}: written-1: this cell, for the answer in words, is missing" in summary.troubles
+
+
+def test_an_answer_in_words_is_read_by_a_person_also_where_nbgrader_refuses_the_notebook(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ValueError("refused")
+
+    monkeypatch.setattr(gradebook, "_write_notebook", refuse)
+    collect(tmp_path, "ann", in_words(answered(), "My answer."))
+    assert again(tmp_path).troubles == [f"ann/{NAME}: its grades are in the gradebook, its notebook is not (refused)"]
+    assert points(tmp_path, "ann", NAME)["kl-split-check"] == 3
+    assert needs_a_person(tmp_path, "ann")
 
 
 MARKUP = """<script>alert(1)</script> <img src=x onerror=alert(1)> </div>
