@@ -7,12 +7,15 @@ find = $(shell for python in python3.11 python3.12 python3.13 python3 python; do
 PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 	Python was not found. Install Python 3.11, then run make again))
 
-.PHONY: help lab test test-browser test-cpus build site bench clean
+.PHONY: help lab test test-all test-long test-browser test-machines test-cpus build site bench clean
 
 help:
 	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
-	@echo "make test          install what is missing, run every test, notebook and style check"
-	@echo "make test-browser  install what is missing, try the interactive figures and the site in Chromium"
+	@echo "make test          install what is missing, compare every notebook, run the quick tests and style checks"
+	@echo "make test-all      that, and all that takes longer: test-long, test-browser and test-machines"
+	@echo "make test-long     many seeds, submissions that attack, nbgrader, a cluster"
+	@echo "make test-browser  the interactive figures and the site, in Chromium"
+	@echo "make test-machines the course as other users, on machines that lack something"
 	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
 	@echo "make build         build the notebooks from sources/"
 	@echo "make site          build the edition for reading into build/site"
@@ -25,22 +28,31 @@ lab:
 test:
 	@$(PYTHON) course.py test -- $(ARGS)
 
+test-all:
+	@$(PYTHON) course.py test-all -- $(ARGS)
+
+test-long:
+	@$(PYTHON) course.py test-long -- $(ARGS)
+
 test-browser:
 	@$(PYTHON) course.py test-browser -- $(ARGS)
 
+test-machines:
+	@$(PYTHON) course.py test-machines -- $(ARGS)
+
 test-cpus:
-	@$(PYTHON) course.py setup
+	@$(PYTHON) course.py setup --test
 	.venv/bin/python tests/cpus.py $(ARGS)
 
 build:
-	@$(PYTHON) course.py setup
+	@$(PYTHON) course.py setup --test
 	.venv/bin/vae-lessons build $(ARGS)
 
 site:
 	@$(PYTHON) course.py site -- $(ARGS)
 
 bench:
-	@$(PYTHON) course.py setup --bench
+	@$(PYTHON) course.py setup --test --bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
 	.venv/bin/python benchmarks/grading.py
 

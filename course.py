@@ -1,11 +1,14 @@
 """Set up, open and test the course.
 
-lab           install what is missing, then open JupyterLab on the first notebook
-test          install what is missing, then run every test, notebook and style check
-test-browser  install what is missing, then try the interactive figures and the site in Chromium
-site          install what is missing, then build the edition for reading into build/site
-setup         only install what is missing (--bench, --browser, --site: and what those need)
-clean         remove .venv and caches, and nothing else
+lab            install what is missing, then open JupyterLab on the first notebook
+test           install what is missing, then compare every notebook, run the quick tests and check the style
+test-long      what `test` leaves out: many seeds, submissions that attack, nbgrader, a cluster
+test-browser   the interactive figures and the site, in Chromium
+test-machines  the course as other users, on other machines: without bubblewrap, a network, a writable home, ...
+test-all       these four, one after another
+site           install what is missing, then build the edition for reading into build/site
+setup          only install what is missing (--test, --bench, --browser, --site: and what those need)
+clean          remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
 """
@@ -15,6 +18,8 @@ What follows -- is passed on: `python course.py lab -- --no-browser`, `python co
 from __future__ import print_function
 
 import argparse
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -25,35 +30,36 @@ import sys
 import time
 
 OLDEST_PYTHON = (3, 11)
-GIGABYTES_NEEDED = 3
+GIGABYTES_NEEDED = 3  # the installed packages, and pip's temporary copies
+GIGABYTES_WITH_CUDA = 12  # the same with torch's usual build for Linux, which brings NVIDIA's libraries
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether that finished
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+LAST_BYTE = 1 << 30  # of course.py, far behind its end: what a set-up locks
 EXTRAS = (
+    ("test", "the tests need"),
     ("bench", "the benchmarks need"),
     ("site", "the edition for reading needs"),
     ("browser", "tests in a browser need"),
 )
+COMMANDS = ("lab", "test", "test-long", "test-browser", "test-machines", "test-all", "site", "setup", "clean")
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
-NBGRADER = [
-    "nbgrader.server_extensions." + name
-    for name in ("assignment_list", "course_list", "formgrader", "validate_assignment")
-]
-JUPYTER = {  # in .venv: no questions about news and new versions, and no menus of nbgrader, which is for instructors
-    "share/jupyter/lab/settings/overrides.json": {
-        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
-    },
-    "etc/jupyter/labconfig/page_config.json": {"disabledExtensions": {"@jupyter/nbgrader": True}},
-    "etc/jupyter/jupyter_server_config.d/zz-course.json": {
-        "ServerApp": {"jpserver_extensions": dict.fromkeys(NBGRADER, False)}
-    },
-}
-SMALL_TORCH = (
-    'Note: without an NVIDIA GPU, a CPU-only torch saves gigabytes: pytorch.org\'s "Get started" page gives the '
-    "index to set in PIP_EXTRA_INDEX_URL before this."
+SETTINGS = "share/jupyter/lab/settings/overrides.json"  # in .venv: no questions about news and new versions
+NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+AT_HOME = (  # what Jupyter, IPython and matplotlib want to write, each a folder in the home by default
+    "IPYTHONDIR",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_DATA_DIR",
+    "JUPYTER_RUNTIME_DIR",
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "MPLCONFIGDIR",
+)
+LARGE_TORCH = (
+    "torch without NVIDIA's libraries could not be had (%s), so pip takes its usual build: several gigabytes more."
 )
 ADVICE = (  # what pip says, and what helps
     ("No space left on device", "Free some disk space (or set TMPDIR to a folder with more)"),
@@ -85,9 +91,11 @@ def environment(**more):
     """The user's environment, turned to .venv: nothing from elsewhere, and .venv's own kernel first."""
     elsewhere = ("PYTHONHOME", "PYTHONPATH", "JUPYTER_PATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in elsewhere}
-    env.setdefault("GOMP_SPINCOUNT", "1000")  # torch's threads soon wait asleep: see "takes minutes" in troubleshooting
-    env.update(VIRTUAL_ENV=VENV, JUPYTER_PREFER_ENV_PATH="1", PYTHONNOUSERSITE="1", **more)
+    env.update(VIRTUAL_ENV=VENV, JUPYTER_PREFER_ENV_PATH="1", PYTHONNOUSERSITE="1", PYTHONUTF8="1", **more)
     env["PATH"] = os.path.dirname(PYTHON) + os.pathsep + env.get("PATH", "")
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        for name in AT_HOME:
+            env.setdefault(name, os.path.join(VENV, "home", name.lower()))
     return env
 
 
@@ -103,7 +111,7 @@ def wanted(extras):
 def recorded():
     """The record that the last installation left; empty where there is none."""
     try:
-        with open(RECORD) as file:
+        with open(RECORD, encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError):
         return {}
@@ -111,21 +119,37 @@ def recorded():
 
 def record(state):
     """Write down how far the installation is."""
-    with open(RECORD, "w") as file:
+    with open(RECORD, "w", encoding="utf-8") as file:
         json.dump(state, file)
 
 
-def versions():
-    """The version of .venv's Python (None where it does not run), and the one that .venv was made for."""
-    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+def ask(program):
+    """What a program prints in .venv's Python, as lines; None where it does not run."""
     try:
-        runs = subprocess.check_output([PYTHON, "-c", program], stderr=subprocess.STDOUT).decode().strip()
+        said = subprocess.check_output([PYTHON, "-c", program], stderr=subprocess.DEVNULL, env=environment())
     except (OSError, subprocess.CalledProcessError):
-        return None, None
-    with open(os.path.join(VENV, "pyvenv.cfg")) as file:
+        return None
+    return said.decode("utf-8").splitlines()
+
+
+FIND = """
+import sys
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+def there(name):
+    spec = name.isidentifier() and find_spec(name)
+    return bool(spec and spec.origin)
+"""
+INSTALLED = FIND + "print(*filter(there, {*packages_distributions(), 'vae_lessons'}), sep='\\n')"
+LOOK = "import sys; print('%d.%d' % sys.version_info[:2])\n"
+LOOK_FOR = LOOK + FIND + "print(*[name for name in NAMES if not there(name)], sep='\\n')"
+
+
+def made_for(runs):
+    """The version of Python that .venv was made for; the one that runs where it does not say."""
+    with open(os.path.join(VENV, "pyvenv.cfg"), encoding="utf-8") as file:
         settings = dict([word.strip() for word in line.split("=", 1)] for line in file if "=" in line)
-    made_for = settings.get("version", settings.get("version_info", runs))
-    return runs, ".".join(made_for.split(".")[:2])
+    return ".".join(settings.get("version", settings.get("version_info", runs)).split(".")[:2])
 
 
 def fault():
@@ -139,11 +163,15 @@ def fault():
         return "its last installation did not finish"
     if recorded().get("folder", ROOT) != ROOT:
         return "it was made for another folder, %s" % recorded()["folder"]
-    runs, made_for = versions()
+    said = ask(LOOK_FOR.replace("NAMES", repr(recorded().get("modules", []))))
+    runs = (said or ask(LOOK) or [None])[0]
     if runs is None:
         return "its Python does not run"
-    if runs != made_for or tuple(int(number) for number in runs.split(".")) < OLDEST_PYTHON:
-        return "its Python is %s, and it was made for %s" % (runs, made_for)
+    if runs != made_for(runs) or tuple(int(number) for number in runs.split(".")) < OLDEST_PYTHON:
+        return "its Python is %s, and it was made for %s" % (runs, made_for(runs))
+    missing = [name for name in (said or [])[1:] if name]
+    if missing:
+        return "%s is missing from it" % " and ".join(missing[:3] + ["more"] * (len(missing) > 3))
     return None
 
 
@@ -152,20 +180,63 @@ def setup(more=()):
 
     What was once asked for stays: `more` adds extras to those of the last time.
     """
-    extras = recorded().get("extras", "test").split(",")
-    extras = ",".join(extras + [name for name in more if name not in extras])
-    reason = fault()
-    if reason is None and recorded() == wanted(extras):
+    if is_done(more):
         return 0
     if not os.access(ROOT, os.W_OK):
         stop("%s cannot be written to. Copy the course into a folder of your own, then run this again." % ROOT)
-    if reason not in (None, "missing"):
-        print("Rebuilding .venv: %s." % reason, flush=True)
-        shutil.rmtree(VENV)
-    if reason is not None:
-        create()
-    install(extras)
+    with alone():
+        if is_done(more):  # by another set-up, meanwhile
+            return 0
+        reason, extras = fault(), extras_with(more)
+        if reason not in (None, "missing"):
+            print("Rebuilding .venv: %s." % reason, flush=True)
+            shutil.rmtree(VENV)
+        if reason is not None:
+            create()
+        install(extras)
     return 0
+
+
+def extras_with(more):
+    """What was asked for before, and what is asked for now."""
+    extras = [name for name in recorded().get("extras", "").split(",") if name]
+    return ",".join(extras + [name for name in more if name not in extras])
+
+
+def is_done(more):
+    """Whether .venv is whole and has everything that is asked for."""
+    asked = wanted(extras_with(more))
+    return fault() is None and {name: recorded().get(name) for name in asked} == asked
+
+
+@contextlib.contextmanager
+def alone():
+    """Wait until no other set-up runs in this folder, and keep others waiting. The lock goes with the process."""
+    with open(os.path.join(ROOT, "course.py"), "rb") as file:
+        told = False
+        while not lock(file):
+            if not told:
+                print("Another set-up is running in this folder. Waiting until it is done.", flush=True)
+            told = True
+            time.sleep(0.5)
+        yield
+
+
+def lock(file):
+    """Whether the lock could be had; also where the file system knows no locks."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(LAST_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 def create():
@@ -176,42 +247,90 @@ def create():
     except ImportError:
         package = "python%d.%d-venv" % sys.version_info[:2]
         stop("%s cannot make virtual environments. On Debian or Ubuntu: `apt install %s`." % (sys.executable, package))
-    if shutil.disk_usage(ROOT).free < GIGABYTES_NEEDED * 1e9:
-        stop("Less than %d GB are free in %s. Free some space, then run this again." % (GIGABYTES_NEEDED, ROOT))
+    require_space(GIGABYTES_WITH_CUDA if brings_cuda() and has_nvidia() else GIGABYTES_NEEDED)
     if not os.path.isdir(VENV):
         os.mkdir(VENV)
     record({"finished": False})
     print("Creating .venv with Python %d.%d.%d." % sys.version_info[:3], flush=True)
     python = getattr(sys, "_base_executable", sys.executable)  # the running one may be the .venv just removed
     run_logged([python, "-m", "venv", "--prompt", "vae-lessons", VENV], "Creating .venv")
-    if sys.platform == "linux" and platform.machine() == "x86_64" and not os.environ.get("PIP_EXTRA_INDEX_URL"):
-        print(SMALL_TORCH, flush=True)
+
+
+def require_space(gigabytes):
+    """Stop where the disk has less space."""
+    if shutil.disk_usage(ROOT).free < gigabytes * 1e9:
+        stop("Less than %d GB are free in %s. Free some space, then run this again." % (gigabytes, ROOT))
+
+
+def brings_cuda():
+    """Whether pip's usual torch for this machine brings NVIDIA's libraries; the user may have named another index."""
+    return sys.platform == "linux" and platform.machine() == "x86_64" and not os.environ.get("PIP_EXTRA_INDEX_URL")
+
+
+def has_nvidia():
+    """Whether an NVIDIA GPU can be used here."""
+    return shutil.which("nvidia-smi") is not None or os.path.exists("/proc/driver/nvidia/version")
+
+
+PIP = [PYTHON, "-u", "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
 
 
 def install(extras):
     """Install the course and its pinned packages into .venv."""
     print("Installing the packages pinned in constraints.txt (some minutes the first time).", flush=True)
     before = recorded()
-    record({"finished": False})
-    pip = [PYTHON, "-u", "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
+    record(dict(before, finished=False))
+    if not before.get("finished") and brings_cuda() and not has_nvidia():
+        install_small_torch()
+    asked = [name for name in extras.split(",") if name]
+    what = "Installing" + "".join(" what %s" % about for name, about in EXTRAS if name in asked[-1:])
     try:
-        run_logged(pip + ["-c", "constraints.txt", "-e", ".[%s]" % extras], "Installing")
+        run_logged(PIP + ["-c", "constraints.txt", "-e", ".[%s]" % extras if extras else "."], what)
     except SystemExit:
         record(before)  # pip gave up by itself: what worked before still works
         raise
-    for name, settings in JUPYTER.items():
-        path = os.path.join(VENV, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as file:
-            json.dump(settings, file)
-    record(wanted(extras))
+    path = os.path.join(VENV, SETTINGS)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path))
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(NO_NEWS, file)
+    record(dict(wanted(extras), modules=ask(INSTALLED) or []))
     print("Installed.", flush=True)
 
 
+def install_small_torch():
+    """Install torch without NVIDIA's libraries: uv knows where PyTorch keeps it. Where that fails, pip has its way."""
+    folder = os.path.join(VENV, "uv")
+    with open(os.path.join(ROOT, "constraints.txt"), encoding="utf-8") as file:
+        torch = next(line.strip() for line in file if line.startswith("torch=="))
+    get_uv = PIP + ["--quiet", "--retries", "1", "-c", "constraints.txt", "--target", folder, "uv"]
+    uv = [os.path.join(folder, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-cache", "--no-deps"]
+    failed = logged(get_uv) or logged(uv + ["--torch-backend=cpu", torch], UV_HTTP_RETRIES="1", UV_HTTP_TIMEOUT="20")
+    shutil.rmtree(folder, ignore_errors=True)
+    if failed:
+        print(LARGE_TORCH % log_lines()[-1][:80], flush=True)
+        require_space(GIGABYTES_WITH_CUDA)
+
+
 def run_logged(command, what):
-    """Run a step of the installation: its output goes to the log, its progress to the screen."""
+    """Run a step of the installation; stop with advice where it fails."""
+    if logged(command):
+        lines = log_lines()
+        sign, advice = next((sign, advice) for sign, advice in ADVICE if sign in "\n".join(lines))
+        told = [line for line in lines if sign in line][-1:] if sign else []
+        for line in told or ([line for line in lines if "ERROR" in line or "Error:" in line] or lines)[-3:]:
+            print("  " + line[:300], file=sys.stderr)
+        stop("%s failed. %s, then run this again. Log: %s" % (what, advice, LOG))
+
+
+def logged(command, **more):
+    """Run a command: its output goes to the log, its progress to the screen. Returns its exit code."""
+    temporary = os.path.join(VENV, "tmp")  # for pip's copies: on the disk whose space was looked at
+    with contextlib.suppress(OSError):
+        os.mkdir(temporary)
+    more.setdefault("TMPDIR", os.environ.get("TMPDIR", temporary))
     with open(LOG, "wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(**more), stdout=log, stderr=subprocess.STDOUT)
     try:
         started = time.time()
         while process.poll() is None:
@@ -222,12 +341,8 @@ def run_logged(command, what):
         if process.poll() is None:
             process.terminate()
             process.wait()
-    if process.returncode:
-        lines = log_lines()
-        for line in ([line for line in lines if "ERROR" in line or "Error:" in line] or lines)[-3:]:
-            print("  " + line[:300], file=sys.stderr)
-        advice = next(advice for sign, advice in ADVICE if sign in "\n".join(lines))
-        stop("%s failed. %s, then run this again. Log: %s" % (what, advice, LOG))
+        shutil.rmtree(temporary, ignore_errors=True)
+    return process.returncode
 
 
 def show_progress(seconds):
@@ -282,28 +397,54 @@ def lab(extra):
     return 0 if code == 130 else code
 
 
+PYTEST = ["pytest", "-n", "2", "--dist", "loadgroup"]
+
+
 def test(extra):
-    """Run the unit tests, compare every notebook's outputs, and check the style."""
-    setup()
+    """Check the style, run the quick unit tests, and compare every notebook's outputs."""
+    setup(["test"])
     folders = ["tests", "vae_lessons", "notebooks", "solutions"]
     folders = [name for name in folders if os.path.isdir(os.path.join(ROOT, name))]
-    pytest = ["pytest", "-n", "2", "--dist", "loadfile"]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"]
-    checks = (
-        ("tests and notebooks", pytest + nbval + folders + extra),
+    return run_all(
         ("style", ["ruff", "check", "."]),
         ("layout", ["ruff", "format", "--check", "."]),
+        ("tests and notebooks", PYTEST + nbval + folders + extra),
     )
+
+
+def run_all(*checks):
+    """Run each check, say how it went, and return the worst exit code."""
     codes, summary = [], []
     for name, command in checks:
         print("Running " + " ".join(command), flush=True)
-        env = environment(OMP_NUM_THREADS="1", JUPYTER_PLATFORM_DIRS="1")
-        codes.append(run([PYTHON, "-m"] + command, env))
+        codes.append(run([PYTHON, "-m"] + command, environment(OMP_NUM_THREADS="1", JUPYTER_PLATFORM_DIRS="1")))
         if codes[-1] == 130:
             return 130
         summary.append("%s: %s" % (name, "failed" if codes[-1] else "passed"))
-    print("; ".join(summary))
+    print("; ".join(summary), flush=True)
     return max(codes, key=abs)
+
+
+def test_long(extra):
+    """Run the tests that `test` leaves out, and that need neither a browser nor another machine."""
+    setup(["test"])
+    return run_all(("long tests", PYTEST + ["-m", "long", "tests"] + extra))
+
+
+def test_machines(extra):
+    """Try the course as other users would, on machines that lack something."""
+    setup(["test", "site"])
+    return run([PYTHON, os.path.join("tests", "machines.py")] + extra, environment())
+
+
+def test_all(extra):
+    """Run every test there is; stop at the first kind that fails."""
+    for tests in (test, test_long, test_browser, test_machines):
+        code = tests(extra)
+        if code:
+            return code
+    return 0
 
 
 def site(extra):
@@ -328,14 +469,15 @@ def test_browser(extra):
     if chromium() is None:
         how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
         stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
-    setup(["browser", "site"])
+    setup(["test", "site", "browser"])
     return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 
 
 def clean():
     """Remove .venv and caches, and nothing that anyone wrote."""
-    if fault() != "missing":
-        shutil.rmtree(VENV)
+    with alone():
+        if fault() != "missing":
+            shutil.rmtree(VENV)
     for folder, names, _ in os.walk(ROOT):
         for name in [name for name in names if name in CACHES]:
             shutil.rmtree(os.path.join(folder, name))
@@ -347,15 +489,21 @@ def clean():
 def main(arguments):
     """Run one command; whatever goes wrong is told in one line."""
     require_python(sys.version_info, sys.executable, arguments)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no error
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
-    parser.add_argument("command", choices=("lab", "test", "test-browser", "site", "setup", "clean"))
+    parser.add_argument("command", choices=COMMANDS)
     for name, what in EXTRAS:
-        parser.add_argument("--" + name, action="store_true", help="install what %s, too" % what)
-    chosen = parser.parse_args(arguments[:cut])
+        parser.add_argument("--" + name, action="store_true", help="with setup: install what %s, too" % what)
+    chosen, unknown = parser.parse_known_args(arguments[:cut])
+    if unknown:
+        hint = "What is meant for JupyterLab, pytest or Sphinx follows --, as in `course.py %s -- %s`"
+        parser.error("%s? %s" % (unknown[0], hint % (chosen.command, " ".join(unknown))))
     more = [name for name, _ in EXTRAS if getattr(chosen, name)]
-    commands = {"lab": lab, "test": test, "test-browser": test_browser, "site": site}
+    kinds = (lab, test, test_long, test_browser, test_machines, test_all, site)
+    commands = dict((kind.__name__.replace("_", "-"), kind) for kind in kinds)
     commands.update(setup=lambda _: setup(more), clean=lambda _: clean())
     try:
         return commands[chosen.command](arguments[cut + 1 :])

@@ -191,7 +191,12 @@ def pythae(x: Tensor, x_held: Tensor, epochs: int = 13) -> Epochs:
     model, clock = PythaeVAE(config, encoder=Encoder(), decoder=Decoder()), Clock()
     data = BaseDataset(x.view(-1, 1, 28, 28), torch.zeros(len(x)))
     logging.disable(logging.INFO)
-    with TemporaryDirectory() as folder, open(devnull, "w") as silent, redirect_stdout(silent), redirect_stderr(silent):
+    with (
+        TemporaryDirectory() as folder,
+        open(devnull, "w", encoding="utf-8") as silent,
+        redirect_stdout(silent),
+        redirect_stderr(silent),
+    ):
         options = BaseTrainerConfig(
             output_dir=folder, num_epochs=epochs, per_device_train_batch_size=BATCH, learning_rate=1e-3, no_cuda=True
         )

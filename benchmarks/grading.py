@@ -32,14 +32,14 @@ def measured(command: list, folder: Path) -> tuple[float, float]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
     started, peak = time.perf_counter(), 0
-    with open(folder / "log", "w") as log:
+    with open(folder / "log", "w", encoding="utf-8") as log:
         process = psutil.Popen(list(map(str, command)), cwd=folder, env=environment, stdout=log, stderr=log)
         while process.poll() is None:
             peak = max(peak, sum(map(memory, [process, *children(process)])))
             time.sleep(0.5)
     seconds = time.perf_counter() - started
-    if process.returncode not in (0, 3):
-        raise SystemExit(f"{command} failed:\n{(folder / 'log').read_text()[-2000:]}")
+    if process.returncode not in (0, 4):
+        raise SystemExit(f"{command} failed:\n{(folder / 'log').read_text(encoding='utf-8')[-2000:]}")
     return seconds, peak / 2**30
 
 
@@ -63,7 +63,7 @@ def grade(folder: Path) -> tuple[float, float, dict]:
     """Mark `submitted/` with this project: seconds, GiB and the report."""
     command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "submitted", "--out", folder / "results"]
     seconds, peak = measured([*command, "--root", ROOT], folder)
-    return seconds, peak, json.loads((folder / "results" / "report.json").read_text())
+    return seconds, peak, json.loads((folder / "results" / "report.json").read_text(encoding="utf-8"))
 
 
 def against_nbgrader(number: str, n: int) -> None:

@@ -123,7 +123,7 @@ def main(
         return
     results = {}
     for name in tqdm(CONTENDERS, unit="contender"):
-        run = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, text=True)
+        run = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, encoding="utf-8")
         found = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
         if not found:
             typer.echo(f"{name} failed:\n{run.stderr[-2000:]}", err=True)
@@ -131,9 +131,9 @@ def main(
         results[name] = json.loads(found[0].removeprefix("RESULT "))
     imported = imports()
     text = table(results, imported)
-    (out / "results.md").write_text(text)
+    (out / "results.md").write_text(text, encoding="utf-8")
     (out / "results.json").write_text(
-        json.dumps({"machine": machine(), "results": results, "imports": imported}, indent=1) + "\n"
+        json.dumps({"machine": machine(), "results": results, "imports": imported}, indent=1) + "\n", encoding="utf-8"
     )
     print(text)
 

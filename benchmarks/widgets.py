@@ -79,7 +79,7 @@ def chromium(folder: Path):
     )
     try:
         until((folder / "DevToolsActivePort").exists)
-        yield f"http://127.0.0.1:{(folder / 'DevToolsActivePort').read_text().split()[0]}"
+        yield f"http://127.0.0.1:{(folder / 'DevToolsActivePort').read_text(encoding='utf-8').split()[0]}"
     finally:
         process.terminate()
         process.wait()

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 sys.path.insert(0, str(HERE))
 
 project = "A course on variational autoencoders"

@@ -1,14 +1,22 @@
-"""Notebooks as students hand them in, made from the exercises."""
+"""Notebooks as students hand them in, made from the exercises; and how to mark them on this machine.
+
+Whatever attacks, or could hurt if the code under test were wrong, needs the mark `needs_walls`.
+"""
 
 import copy
 import re
 from pathlib import Path
 
 import nbformat
+import pytest
 
+from vae_lessons import grading
 from vae_lessons.checks import EXERCISES
+from vae_lessons.grading.walls import Walls
 
 ROOT = Path(__file__).parents[1]
+WALLS = Walls.here()
+needs_walls = pytest.mark.skipif(not WALLS.bwrap, reason="bubblewrap does not work here (apt install bubblewrap)")
 NAMES = {path.stem[:2]: path.stem for path in sorted((ROOT / "exercises").glob("*.ipynb"))}
 
 
@@ -29,6 +37,11 @@ def answered(number="04", folder="solutions", extra=(), **answers):
     first = next(n for n, one in enumerate(book.cells) if one.get("id") == EXERCISES[number][0].name.replace("/", "-"))
     book.cells[first:first] = [nbformat.v4.new_code_cell(source) for source in extra]
     return book
+
+
+def grade(*arguments, **named):
+    """Mark harmless submissions, behind walls where they stand."""
+    return grading.grade(*arguments, root=ROOT, walls=WALLS, without_walls=True, **named)
 
 
 def hand_in(folder, student, book, number="04", name=None):

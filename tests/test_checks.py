@@ -370,7 +370,7 @@ def test_progress_outlives_the_kernel(tmp_path):
 def test_a_damaged_record_is_no_error(tmp_path):
     (tmp_path / ".course").mkdir()
     for text in ("{", json.dumps([1])):
-        (tmp_path / ".course" / "progress.json").write_text(text)
+        (tmp_path / ".course" / "progress.json").write_text(text, encoding="utf-8")
         assert recorded(tmp_path) == {}
 
 

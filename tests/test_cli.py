@@ -9,8 +9,8 @@ from vae_lessons.cli import app
 def course(tmp_path):
     lessons = tmp_path / "sources" / "lessons"
     lessons.mkdir(parents=True)
-    (lessons / "00_one.py").write_text("# %%\nprint('one')\n")
-    (lessons / "01_two.py").write_text("# %%\nprint('two')\n")
+    (lessons / "00_one.py").write_text("# %%\nprint('one')\n", encoding="utf-8")
+    (lessons / "01_two.py").write_text("# %%\nprint('two')\n", encoding="utf-8")
     return tmp_path
 
 
@@ -31,15 +31,15 @@ def test_build_runs_all_lessons(course):
 def test_build_twice_gives_the_same_file(course):
     built = course / "notebooks" / "00_one.ipynb"
     run(course, "build", "00")
-    first = built.read_text()
+    first = built.read_text(encoding="utf-8")
     run(course, "build", "00")
-    assert built.read_text() == first
+    assert built.read_text(encoding="utf-8") == first
     assert not (course / "notebooks" / "01_two.ipynb").exists()
 
 
 def test_outdated_builds_only_what_changed(course):
     run(course, "build")
-    (course / "sources" / "lessons" / "01_two.py").write_text("# %%\nprint('changed')\n")
+    (course / "sources" / "lessons" / "01_two.py").write_text("# %%\nprint('changed')\n", encoding="utf-8")
     before = (course / "notebooks" / "00_one.ipynb").stat().st_mtime_ns
     assert run(course, "build", "--outdated").exit_code == 0
     assert printed(course, "01_two") == "changed\n"
@@ -48,7 +48,7 @@ def test_outdated_builds_only_what_changed(course):
 
 def test_a_failing_cell_names_the_lesson_and_leaves_the_old_notebook(course):
     run(course, "build", "00")
-    (course / "sources" / "lessons" / "00_one.py").write_text("# %%\nprint(undefined)\n")
+    (course / "sources" / "lessons" / "00_one.py").write_text("# %%\nprint(undefined)\n", encoding="utf-8")
     result = run(course, "build", "00")
     assert result.exit_code == 1
     assert "00_one.py" in result.output

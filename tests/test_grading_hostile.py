@@ -1,7 +1,7 @@
 """Submissions that attack: none gains a point it did not earn, stops the run, or changes another's grade.
 
 All are marked in one run, beside honest ones. An attack sits in the answer to `kl/normals` (or in a cell of its own):
-the other answers of the same submission are right, and keep their points.
+the other answers of the same submission are right, and keep their points. Nothing here runs where no walls stand.
 """
 
 import csv
@@ -16,12 +16,12 @@ import time
 import nbformat
 import psutil
 import pytest
-from handed_in import ROOT, answered, hand_in, notebook
+from handed_in import ROOT, WALLS, answered, hand_in, needs_walls, notebook
 
 from vae_lessons import grading
-from vae_lessons.grading.walls import Limits, Walls
+from vae_lessons.grading.walls import Limits
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks")
+pytestmark = [needs_walls, pytest.mark.long, pytest.mark.xdist_group("hostile")]
 LIMITS = Limits(seconds=3, total_seconds=15, bytes=512 << 20)
 TASK = "kl/normals"
 RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"
@@ -310,7 +310,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     submissions, results = folder / "submissions", folder / "results"
     sentinel = folder / "sentinel"
-    sentinel.write_text("untouched")
+    sentinel.write_text("untouched", encoding="utf-8")
     server = socket.create_server(("127.0.0.1", 0))
     server.setblocking(False)
 
@@ -340,7 +340,7 @@ def run(tmp_path_factory):
     hand_in(submissions, "odd names", answered(), name="-rf.ipynb")
     hand_in(submissions, '=1+1, "李" <b>\'é\n', answered())
     started = time.monotonic()
-    summary = grading.grade(submissions, results, root=ROOT, seed=7, limits=LIMITS)
+    summary = grading.grade(submissions, results, root=ROOT, seed=7, limits=LIMITS)  # refuses without walls
     return folder, summary, server, time.monotonic() - started
 
 
@@ -359,14 +359,6 @@ def others(grades, student):
     return {task: row["verdict"] for task, row in grades[student].items() if task != TASK}
 
 
-needs_walls = pytest.mark.skipif(not Walls.here().bwrap, reason="needs bubblewrap")
-
-
-def test_ci_has_walls():
-    assert Walls.here().bwrap or not os.environ.get("CI")
-
-
-@needs_walls
 @pytest.mark.parametrize("name", IN_THE_ANSWER)
 def test_an_attack_in_an_answer_costs_that_answer_alone(grades, name):
     row = grades[name][TASK]
@@ -377,20 +369,17 @@ def test_an_attack_in_an_answer_costs_that_answer_alone(grades, name):
     assert set(others(grades, name).values()) == {"passed"}
 
 
-@needs_walls
 @pytest.mark.parametrize("name", IN_A_CELL)
 def test_an_attack_in_a_cell_gains_nothing(grades, name):
     assert float(grades[name][TASK]["points"]) == 0
     assert sum(float(row["points"]) for row in grades[name].values()) <= 12
 
 
-@needs_walls
 @pytest.mark.parametrize("name", ["patched torch", "patched numpy", "input transformer"])
 def test_right_answers_beside_a_patch_keep_their_points(grades, name):
     assert set(others(grades, name).values()) == {"passed"}
 
 
-@needs_walls
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_is_only_odd_costs_nothing(grades, name):
     assert {row["verdict"] for row in grades[name].values()} == {"passed"}
@@ -417,10 +406,9 @@ def test_nobody_elses_grade_changes(grades):
     assert {row["verdict"] for row in grades["unfinished"].values()} == {"not written"}
 
 
-@needs_walls
 def test_nothing_outside_was_touched(run):
     folder, _, server, _ = run
-    assert (folder / "sentinel").read_text() == "untouched"
+    assert (folder / "sentinel").read_text(encoding="utf-8") == "untouched"
     assert nbformat.read(folder / "submissions" / "honest" / "04_kl_divergence.ipynb", 4) == answered()
     base = sqlite3.connect(folder / "results" / "results.sqlite")
     assert base.execute("SELECT max(points) FROM results").fetchone() == (3.0,)
@@ -439,14 +427,14 @@ def test_no_submission_takes_more_than_its_limit(run):
 
 
 def test_feedback_pages_escape_what_students_wrote(run):
-    page = (run[0] / "results" / "feedback" / "raises with markup.html").read_text()
+    page = (run[0] / "results" / "feedback" / "raises with markup.html").read_text(encoding="utf-8")
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
 
 
 def test_the_report_says_which_walls_stood_and_what_needs_an_eye(run):
-    report = json.loads((run[0] / "results" / "report.json").read_text())
-    assert report["walls"] == Walls.here().report()
+    report = json.loads((run[0] / "results" / "report.json").read_text(encoding="utf-8"))
+    assert report["walls"] == WALLS.report()
     assert report["limits"]["seconds"] == 3
     assert report["seed"] == 7
     assert report["troubles"] == run[1].troubles

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from handed_in import NAMES, ROOT, answered, hand_in, made_up, notebook
+from handed_in import NAMES, ROOT, answered, grade, hand_in, made_up, notebook
 from nbconvert.filters import markdown2html
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 
-from vae_lessons import grading
 from vae_lessons.checks import EXERCISES
-from vae_lessons.grading import gradebook
+from vae_lessons.grading import GradingError, gradebook
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),  # nbgrader's
 ]
@@ -50,7 +50,7 @@ def nbgrader(folder):
 
 def nbgrader_command(folder, *arguments):
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -75,8 +75,8 @@ def test_nbgrader_takes_the_exercises_and_gives_the_same_points(tmp_path, number
     hand_in(tmp_path / "submitted", "mixed", book, name=f"{name}/{name}.ipynb")
     assert api.autograde(name, "mixed")["success"]
     theirs = points(tmp_path, "mixed", name)
-    grading.grade(tmp_path / "submitted", tmp_path / "ours", root=ROOT)
-    with open(tmp_path / "ours" / "grades.csv", newline="") as file:
+    grade(tmp_path / "submitted", tmp_path / "ours")
+    with open(tmp_path / "ours" / "grades.csv", newline="", encoding="utf-8") as file:
         ours = {f"{row['task'].replace('/', '-')}-check": float(row["points"]) for row in csv.DictReader(file)}
     assert {cell: earned for cell, earned in theirs.items() if cell in ours} == ours
     assert 0 < sum(earned > 0 for earned in ours.values()) < len(ours)
@@ -86,9 +86,9 @@ def test_validate_and_feedback(tmp_path):
     assert "Success" in nbgrader_command(tmp_path, "validate", str(ROOT / "solutions" / f"{NAME}.ipynb"))
     assert "failed" in nbgrader_command(tmp_path, "validate", str(ROOT / "exercises" / f"{NAME}.ipynb"))
     hand_in(tmp_path / "in", "ann", answered(kl__split="def split_kl(q_z_given_x, p_z):\n    return 1.0, 2.0"))
-    grading.grade(tmp_path / "in", tmp_path / "out", root=ROOT, gradebook=tmp_path / "gradebook.db")
+    grade(tmp_path / "in", tmp_path / "out", gradebook=tmp_path / "gradebook.db")
     nbgrader_command(tmp_path, "generate_feedback", NAME)
-    page = (tmp_path / "feedback" / "ann" / NAME / f"{NAME}.html").read_text()
+    page = (tmp_path / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "kl-split-check" in page
     assert "the first result is not right yet" in page
 
@@ -116,7 +116,7 @@ def collect(course, student, book):
 
 
 def again(course):
-    return grading.grade(course / "submitted", course / "out", root=ROOT, gradebook=course / "gradebook.db")
+    return grade(course / "submitted", course / "out", gradebook=course / "gradebook.db")
 
 
 def exported(course):
@@ -205,7 +205,7 @@ def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
     again(tmp_path)
     cells = nbformat.read(tmp_path / "autograded" / "eve" / NAME / f"{NAME}.ipynb", as_version=4).cells
     nbgrader_command(tmp_path, "generate_feedback", NAME)
-    whole = (tmp_path / "feedback" / "eve" / NAME / f"{NAME}.html").read_text()
+    whole = (tmp_path / "feedback" / "eve" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "ValueError" in whole
     assert "alert(1)</script>" not in whole
     page = markdown2html(next(one.source for one in cells if one.id == WORDS))
@@ -217,10 +217,10 @@ def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
 
 def test_what_is_no_gradebook_is_left_whole(tmp_path):
     collect(tmp_path, "ann", answered())
-    (tmp_path / "gradebook.db").write_text("a letter to a friend, longer than a hundred bytes, " * 4)
-    with pytest.raises(grading.GradingError, match=r"gradebook\.db cannot be written as nbgrader's gradebook"):
+    (tmp_path / "gradebook.db").write_text("a letter to a friend, longer than a hundred bytes, " * 4, encoding="utf-8")
+    with pytest.raises(GradingError, match=r"gradebook\.db cannot be written as nbgrader's gradebook"):
         again(tmp_path)
-    assert (tmp_path / "gradebook.db").read_text().startswith("a letter")
+    assert (tmp_path / "gradebook.db").read_text(encoding="utf-8").startswith("a letter")
     assert (tmp_path / "out" / "grades.csv").exists()
 
 

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from vae_lessons import data, distributions, evaluation, latents, models
-from vae_lessons.build import execute, is_current, read_source, write
+from vae_lessons.build import execute, is_current, read_source
+from vae_lessons.files import write_notebook
 from vae_lessons.widgets import frames
 
 ROOT = Path(__file__).parents[1]
@@ -305,7 +306,7 @@ def celeba_like(root, n=40):
         photograph.paste(face, (0, 20))
         photograph.save(root / "img_align_celeba" / f"{i + 1:06}.jpg")
         lines.append(f"{i + 1:06}.jpg " + " ".join("1" if values[i] else "-1" for values in has.values()))
-    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return list(has)
 
 
@@ -340,18 +341,18 @@ def test_lesson_10_defines_the_librarys_importance_sampling():
 
 def test_an_edited_source_is_noticed(tmp_path):
     source = tmp_path / "lesson.py"
-    source.write_text("# %% [markdown]\n# Text\n\n# %%\n1 + 1\n")
+    source.write_text("# %% [markdown]\n# Text\n\n# %%\n1 + 1\n", encoding="utf-8")
     built = tmp_path / "lesson.ipynb"
     assert not is_current(read_source(source), built)
     fresh = read_source(source)
     execute(fresh, tmp_path, "lesson")
-    write(fresh, built)
+    write_notebook(fresh, built)
     assert is_current(read_source(source), built)
     assert nbformat.read(built, as_version=4).cells[1].outputs[0].data["text/plain"] == "2"
     for edited in ("# %% [markdown]\n# Text\n\n# %%\n1 + 2\n", "# %% [markdown]\n# Text\n"):
-        source.write_text(edited)
+        source.write_text(edited, encoding="utf-8")
         assert not is_current(read_source(source), built)
-    source.write_text('# %% [markdown]\n# Text\n\n# %% tags=["nbval-ignore-output"]\n1 + 1\n')
+    source.write_text('# %% [markdown]\n# Text\n\n# %% tags=["nbval-ignore-output"]\n1 + 1\n', encoding="utf-8")
     assert not is_current(read_source(source), built)
 
 

@@ -161,7 +161,7 @@ def test_without_a_record_nothing_is_lost_either():
 
 def test_a_notebook_that_cannot_be_read_is_left_alone(course):
     update(course)
-    (course / "work" / "04_kl.ipynb").write_text("{ half a notebook")
+    (course / "work" / "04_kl.ipynb").write_text("{ half a notebook", encoding="utf-8")
     changed = released()
     changed.cells[0].source = "# Other"
     release(course, changed)
@@ -169,18 +169,18 @@ def test_a_notebook_that_cannot_be_read_is_left_alone(course):
     assert result.exit_code == 1
     assert "left alone" in result.output
     assert "rename" in result.output
-    assert (course / "work" / "04_kl.ipynb").read_text() == "{ half a notebook"
+    assert (course / "work" / "04_kl.ipynb").read_text(encoding="utf-8") == "{ half a notebook"
 
 
 def test_an_old_notebook_format_is_updated(course):
     update(course)
     path = course / "work" / "04_kl.ipynb"
-    raw = json.loads(path.read_text())
+    raw = json.loads(path.read_text(encoding="utf-8"))
     raw["nbformat_minor"] = 4  # an editor that knows no ids
     for cell in raw["cells"]:
         del cell["id"]
     raw["cells"][1]["source"] = "def f(x):\n    return 2 * x"
-    path.write_text(json.dumps(raw))
+    path.write_text(json.dumps(raw), encoding="utf-8")
     changed = released()
     changed.cells[0].source = "# Other"
     release(course, changed)
@@ -220,7 +220,7 @@ def test_progress_and_update_say_where_they_should_be_run(tmp_path):
 
 def test_progress_of_all_exercises(course):
     update(course)
-    (course / "work" / ".course" / "progress.json").write_text('{"kl/discrete": true}')
+    (course / "work" / ".course" / "progress.json").write_text('{"kl/discrete": true}', encoding="utf-8")
     result = CliRunner().invoke(app, ["progress", "--root", str(course)])
     assert result.exit_code == 0
     assert "Exercise 04  ■□□□□□  1 of 6 passed" in result.output

@@ -5,13 +5,12 @@ import os
 import re
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert.preprocessors import ClearOutputPreprocessor
 
-__all__ = ["BuildError", "execute", "is_current", "read_exercise", "read_source", "release", "wanted", "write"]
+__all__ = ["BuildError", "execute", "is_current", "read_exercise", "read_source", "release", "wanted"]
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 WRITTEN_POINTS = 3
@@ -28,6 +27,8 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     Args:
         path: a file of `sources/`.
     """
+    import jupytext  # with the extra `test`: students build no notebooks
+
     try:
         notebook = jupytext.read(path, fmt="py:percent")
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -136,14 +137,3 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeo
     except CellExecutionError as error:
         raise BuildError(f"{name}: {error}") from error
     notebook.metadata.language_info = {"name": "python"}  # the rest tells which Python ran it
-
-
-def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the notebook, or leave the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        nbformat.write(notebook, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """The command `vae-lessons`."""
 
 import os
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -8,13 +10,36 @@ import typer
 from tqdm import tqdm
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Tools for those who take, write or teach this course."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Tools for those who take, write or teach this course.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Root = Annotated[Path, typer.Option(help="The folder of the course.")]
 
 
+def run() -> None:
+    """The command. Names of files and what is printed may have any letters, whatever the locale."""
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "vae_lessons.cli", *sys.argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"vae-lessons {version('vae-lessons')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Tools for those who take, write or teach this course."""
 
 
@@ -60,6 +85,7 @@ def build(
     """Run the scripts of sources/ and write them, with their outputs: lessons into notebooks/, exercises with answers
     into solutions/ and without into exercises/."""
     from vae_lessons import build as building
+    from vae_lessons.files import write_notebook
 
     chosen = _sources(root, names or [])
     for source in tqdm(chosen, unit="notebook"):
@@ -71,7 +97,7 @@ def build(
                 if path.parent.name != "exercises":
                     path.parent.mkdir(exist_ok=True)
                     building.execute(notebook, path.parent, source.name)
-                building.write(notebook, path)
+                write_notebook(notebook, path)
         except building.BuildError as error:
             raise typer.Exit(_fail(str(error))) from error
 
@@ -88,25 +114,45 @@ def grade(
     memory: Annotated[int, typer.Option(min=64, help="Memory for one submission, in MiB.")] = 1024,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler that spreads the work.")] = None,
     gradebook: Annotated[Path | None, typer.Option(help="nbgrader's gradebook.db, to be written into as well.")] = None,
+    without_walls: Annotated[
+        bool,
+        typer.Option(
+            "--without-walls",
+            help="Go on where bubblewrap does not work: students' code may then do what you may, on this machine.",
+        ),
+    ] = False,
 ) -> None:
     """Mark a class. Writes grades.csv, totals.csv, feedback/, report.json and results.sqlite into OUT.
 
-    Exit code 0: all was marked; 3: all was marked, and something needs your eye (it is listed); 1: nothing could be
-    done; 130: interrupted, and the same command goes on.
+    Exit code 0: all was marked; 4: all was marked, and something needs your eye (it is listed); 3: nothing was run,
+    as there are no walls around students' code; 1: nothing could be done; 130: interrupted, and the same command goes
+    on.
     """
     if not hasattr(os, "fork"):
         raise typer.Exit(_fail("marking forks processes, which Windows cannot: run it under Linux, macOS or WSL"))
     from vae_lessons import grading
     from vae_lessons.grading.walls import Walls
 
-    if why_not := Walls.here().why_not:
-        open_now = "files and network of this machine are open to what students wrote (docs/instructors.md)"
-        typer.echo(f"vae-lessons: {why_not}: {open_now}", err=True)
+    walls = Walls.here()
+    if without_walls and not walls.bwrap:
+        typer.echo(f"vae-lessons: no walls stand ({walls.why_not}), and {walls.danger()}", err=True)
     limits = grading.Limits(seconds=seconds, total_seconds=max(seconds, total_seconds), bytes=memory << 20)
     try:
         summary = grading.grade(
-            submissions, out, root=root, seed=seed, jobs=jobs, limits=limits, dask=dask, gradebook=gradebook
+            submissions,
+            out,
+            root=root,
+            seed=seed,
+            jobs=jobs,
+            limits=limits,
+            dask=dask,
+            gradebook=gradebook,
+            walls=walls,
+            without_walls=without_walls,
         )
+    except grading.NoWalls as error:
+        _fail(str(error))
+        raise typer.Exit(3) from error
     except grading.GradingError as error:
         raise typer.Exit(_fail(str(error))) from error
     except KeyboardInterrupt:
@@ -118,7 +164,7 @@ def grade(
     noun = "submission" if summary.marked == 1 else "submissions"
     typer.echo(f"{summary.marked} {noun} marked in {summary.seconds:.0f} s{unchanged}. Results: {out}")
     if summary.troubles:
-        raise typer.Exit(3)
+        raise typer.Exit(4)
 
 
 def _sources(root, names):
@@ -138,4 +184,4 @@ def _fail(message):
 
 
 if __name__ == "__main__":
-    app()
+    run()

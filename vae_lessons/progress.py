@@ -1,8 +1,9 @@
 """Which tasks have passed. Kept in the folder `work/`, so that it outlives the kernel."""
 
 import json
-import os
 from pathlib import Path
+
+from vae_lessons.files import replacing
 
 __all__ = ["progress", "recorded", "remember", "report"]
 
@@ -14,10 +15,8 @@ def remember(task: str, passed: bool) -> None:
     """Write down the latest verdict; only in memory where the current folder is not a work folder."""
     _session[task] = passed
     if Path(FOLDER).is_dir():
-        path = Path(FOLDER) / "progress.json"
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(recorded(Path()) | {task: passed}, indent=1), encoding="utf-8")
-        unfinished.replace(path)
+        with replacing(Path(FOLDER) / "progress.json") as file:
+            json.dump(recorded(Path()) | {task: passed}, file, indent=1)
 
 
 def recorded(work: Path) -> dict[str, bool]:

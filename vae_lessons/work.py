@@ -2,15 +2,27 @@
 
 import copy
 import uuid
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import nbformat
 
-from vae_lessons.build import write
+from vae_lessons.files import write_notebook
 from vae_lessons.progress import FOLDER
 
-__all__ = ["merge", "update"]
+__all__ = ["lay_out", "merge", "update"]
+
+
+def lay_out(root: Path = Path("..")) -> None:
+    """Make the student's folder `work/`, if there is none; lesson 00 does, for who came without `make lab`.
+
+    Args:
+        root: the folder of the course; by default the one above the running notebook's.
+    """
+    if (root / "exercises").is_dir() and not (root / "work").exists():
+        with suppress(OSError):  # a course that is only to be read
+            update(root, only_new=True)
 
 
 def update(root: Path, only_new: bool = False) -> dict[str, str]:
@@ -29,8 +41,8 @@ def update(root: Path, only_new: bool = False) -> dict[str, str]:
         mine, released = work / path.name, work / FOLDER / "released" / path.name
         new = nbformat.read(path, as_version=4)
         if not mine.exists():
-            write(new, mine)
-            write(new, released)
+            write_notebook(new, mine)
+            write_notebook(new, released)
             done[path.stem] = "new"
             continue
         old = nbformat.read(released, as_version=4) if released.exists() else None
@@ -43,8 +55,8 @@ def update(root: Path, only_new: bool = False) -> dict[str, str]:
             done[path.stem] = f"left alone: work/{path.name} is no notebook that can be read ({type(error).__name__})"
             continue
         _keep_a_copy(mine, work / FOLDER / "before")
-        write(merge(written, old, new), mine)
-        write(new, released)
+        write_notebook(merge(written, old, new), mine)
+        write_notebook(new, released)
         done[path.stem] = "updated"
     return done
 

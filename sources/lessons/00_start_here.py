@@ -31,7 +31,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from vae_lessons import data, plotting
+from vae_lessons import data, plotting, work
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.latents import interpolate, sample_like
 from vae_lessons.models import GaussianVAE
@@ -41,6 +41,7 @@ from vae_lessons.widgets import Prediction
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 (digits, labels), _ = data.digits()
 assert digits.shape == (4000, 784)
+work.lay_out()  # your copies of the exercises, where `make lab` has not made them
 print("Python, PyTorch, the library and the data are all there. You are ready.")
 
 # %% [markdown]

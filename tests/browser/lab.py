@@ -98,7 +98,7 @@ def server(folder: Path):
     command = course.lab_command(str(folder))
     command += ["--no-browser", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # to wait for the end of "Run All Cells"
-    with (folder / "lab.log").open("w") as log:
+    with (folder / "lab.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, env=course.environment(OMP_NUM_THREADS="1"), cwd=folder, stdout=log, stderr=log
         )

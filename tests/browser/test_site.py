@@ -34,7 +34,7 @@ def build(source, target):
     """Build the site; every warning is an error."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs")]
     command += ["-d", str(target / "doctrees"), str(source), str(target / "site")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return target / "site"
 
@@ -127,7 +127,7 @@ def tiny(request, tmp_path_factory):
     for name in ("docs", "notebooks", "exercises"):
         (folder / name).mkdir()
     links = "```{toctree}\n../notebooks/tiny\n../exercises/tiny\n```\n"
-    (folder / "docs" / "index.md").write_text("# Index\n\n" + links)
+    (folder / "docs" / "index.md").write_text("# Index\n\n" + links, encoding="utf-8")
     nbformat.write(tiny_notebook(request.param), folder / "notebooks" / "tiny.ipynb")
     exercise = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The exercise")])
     nbformat.write(exercise, folder / "exercises" / "tiny.ipynb")
@@ -135,7 +135,7 @@ def tiny(request, tmp_path_factory):
 
 
 def soup(path):
-    return BeautifulSoup(path.read_text(), "html.parser")
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def pages(site):
@@ -181,7 +181,7 @@ def test_nothing_is_loaded_from_another_host(site):
 def test_no_widget_is_left(site, tiny):
     for folder in (site, tiny[0]):
         for page in pages(folder):
-            text = (folder / page).read_text()
+            text = (folder / page).read_text(encoding="utf-8")
             assert not re.search(r"vnd\.jupyter\.widget|require(\.min)?\.js|html-manager", text), page
 
 

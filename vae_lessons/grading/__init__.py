@@ -13,12 +13,13 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from tqdm import tqdm
 
 import vae_lessons
-from vae_lessons.grading.marking import Marked, close_lanes, mark, unmarked
+from vae_lessons.grading.marking import Marked, close_lanes, mark, mark_elsewhere, unmarked
 from vae_lessons.grading.results import (
     Store,
     sources_digest,
@@ -37,9 +38,9 @@ from vae_lessons.grading.submissions import (
     read,
     read_exercises,
 )
-from vae_lessons.grading.walls import LaneError, Limits, Walls
+from vae_lessons.grading.walls import LaneError, Limits, NoWalls, Walls
 
-__all__ = ["GradingError", "Limits", "Summary", "grade"]
+__all__ = ["GradingError", "Limits", "NoWalls", "Summary", "grade"]
 
 LIBRARY = Path(vae_lessons.__file__).parent
 DASK_TIMEOUT = 20  # seconds
@@ -74,6 +75,8 @@ def grade(
     limits: Limits = Limits(),  # noqa: B008
     dask: str | None = None,
     gradebook: Path | None = None,
+    walls: Walls | None = None,
+    without_walls: bool = False,
 ) -> Summary:
     """Mark `submissions/STUDENT/EXERCISE.ipynb` and write the results into a folder.
 
@@ -88,42 +91,69 @@ def grade(
         limits: what one submission may take.
         dask: the address of a Dask scheduler that spreads the work; None for this machine alone.
         gradebook: nbgrader's gradebook, to be written into as well.
+        walls: which stand on this machine, to the end of the run; tried if None. A cluster's workers try their own.
+        without_walls: go on where none stand.
 
     Raises:
         GradingError: nothing could be marked.
+        NoWalls: no walls stand, so nothing was run.
     """
     started = time.monotonic()
     write_gradebook = None if gradebook is None else _gradebook_writer()
     exercises = read_exercises(root)
     _require(exercises, submissions, out, root)
-    walls = Walls.here()
+    walls = walls or Walls.here()
     hidden = [path.resolve() for path in (submissions, out, LIBRARY, root) if path.resolve() != Path("/")]
     found, troubles = find(submissions, exercises)
     if not found:
         raise GradingError(f"no submissions in {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    if dask is None and not without_walls:
+        walls.require()
     out.mkdir(parents=True, exist_ok=True)
     with closing(Store(out)) as store:
         seed = _seed(store, seed)
         stamp = (seed, asdict(limits), vae_lessons.__version__, _version(root))
-        todo, prints = [], {}
+        killed = store.killed()
+        todo, last, prints = [], [], {}
         for submission in found:
             try:
                 prints[submission] = fingerprint(raw(submission.path), *stamp)
             except Unreadable as error:
                 prints[submission] = fingerprint(str(error).encode(), *stamp)
-            if store.fingerprint(submission.student, submission.exercise) != prints[submission]:
+            if store.fingerprint(submission.student, submission.exercise) == prints[submission]:
+                continue
+            if not (runs := killed.get((submission.student, submission.exercise), 0)):
                 todo.append(submission)
-        with _workers(dask, min(jobs, max(len(todo), 1))) as (executor, places):
-            tasks = ((one, _start(executor, one, exercises, seed, limits, hidden)) for one in todo)
-            with tqdm(total=len(todo), unit="submission", disable=None, smoothing=0.1) as progress:
-                for submission, future in _as_completed(tasks, 2 * places):
-                    try:
-                        store.save(submission.student, submission.exercise, prints[submission], future.result())
-                    except LaneError as error:
-                        raise GradingError(str(error)) from error
-                    except Exception as error:  # ours, not the student's: the others go on
-                        troubles.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
-                    progress.update()
+                continue
+            told = f"{submission.student}/{submission.exercise}: was being run when marking was killed"
+            if runs > 1 and not walls.bwrap:  # the second time, nothing else was being run
+                troubles.append(f"{told} {runs} times, so it was left out; mark it where walls stand")
+            else:
+                troubles.append(f"{told}, so it was run last and alone")
+                last.append(submission)
+        if dask is None:
+            how = (mark, (seed, limits, walls, hidden))
+        else:
+            how = (mark_elsewhere, (seed, limits, without_walls, hidden))
+        count = len(todo) + len(last)
+        with (
+            _noted(store),
+            _workers(dask, min(jobs, max(len(todo), 1))) as (executor, most),
+            tqdm(total=count, unit="submission", disable=None, smoothing=0.1) as progress,
+        ):
+            for submission, future in chain(
+                _as_completed(_started(todo, store, executor, exercises, *how), most),
+                _as_completed(_started(last, store, executor, exercises, *how), 1),
+            ):
+                try:
+                    store.save(submission.student, submission.exercise, prints[submission], future.result())
+                except LaneError as error:
+                    raise GradingError(str(error)) from error
+                except NoWalls:
+                    raise
+                except Exception as error:  # ours, not the student's: the others go on
+                    troubles.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
+                progress.update()
         marked = {
             one: store.load(one.student, one.exercise)
             for one in found
@@ -136,7 +166,7 @@ def grade(
     write_feedback(out / "feedback", marked, exercises)
     if write_gradebook is not None:
         troubles += write_gradebook(gradebook, root, marked, exercises)
-    summary = Summary(len(todo), len(found) - len(todo), troubles, walls.report(), time.monotonic() - started)
+    summary = Summary(count, len(found) - count, troubles, walls.report(), time.monotonic() - started)
     write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
     return summary
 
@@ -171,7 +201,23 @@ def _version(root):
     return sources_digest([LIBRARY, LIBRARY / "checks", LIBRARY / "grading", root / "exercises"])
 
 
-def _start(executor: Executor, submission: Submission, exercises, seed, limits, hidden) -> Future:
+@contextmanager
+def _noted(store: Store) -> Iterator[None]:
+    """While this runs, the store knows what is being run; afterwards nothing is, however it ended."""
+    try:
+        yield
+    finally:
+        store.end_all()
+
+
+def _started(submissions, store, executor, exercises, work, given) -> Iterator[tuple[Submission, Future]]:
+    """Start one submission after another, each when it is asked for."""
+    for submission in submissions:
+        store.begin(submission.student, submission.exercise)
+        yield submission, _start(executor, submission, exercises, work, given)
+
+
+def _start(executor: Executor, submission: Submission, exercises, work, given) -> Future:
     """Read a submission and have it marked; what cannot be read is marked at once."""
     exercise = exercises[submission.exercise]
     try:
@@ -184,7 +230,7 @@ def _start(executor: Executor, submission: Submission, exercises, seed, limits, 
         done = Future()
         done.set_exception(error)
         return done
-    return executor.submit(mark, exercise, contents, seed, limits, hidden)
+    return executor.submit(work, exercise, contents, *given)
 
 
 def _as_completed(tasks: Iterator[tuple[Submission, Future]], most: int) -> Iterator[tuple[Submission, Future]]:
@@ -206,7 +252,7 @@ def _finished(under_way):
 
 @contextmanager
 def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
-    """Where submissions are marked, and how many at one time."""
+    """Where submissions are marked, and how many are to be under way there at one time."""
     if dask is None:
         executor = ThreadPoolExecutor(jobs)
         try:
@@ -226,7 +272,7 @@ def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
     except (OSError, ValueError) as error:
         raise GradingError(f"no Dask scheduler answers at {dask}: {error}") from error
     with client:
-        yield client.get_executor(pure=False, retries=3), max(1, sum(client.nthreads().values()))
+        yield client.get_executor(pure=False, retries=3), 2 * max(1, sum(client.nthreads().values()))
 
 
 def _report(summary, marked, seed, limits, dask):

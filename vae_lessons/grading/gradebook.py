@@ -21,7 +21,7 @@ from nbgrader.preprocessors import (
 )
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
-from vae_lessons.build import write
+from vae_lessons.files import write_notebook
 from vae_lessons.grading.marking import Marked
 from vae_lessons.grading.submissions import Exercise, GradingError, Submission, Unreadable, key_of, raw, read_notebook
 
@@ -162,7 +162,7 @@ def _write_notebook(folder, submission, url, notebook, marked, exercise):
         result = by_check.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
         if result is not None and cell.cell_type == "code":
             cell.outputs = [_output(result)]
-    write(notebook, folder / f"{exercise.name}.ipynb")
+    write_notebook(notebook, folder / f"{exercise.name}.ipynb")
 
 
 def _output(result):

@@ -147,7 +147,7 @@ def sweep(settings: dict) -> None:
                 pass
         time.sleep(0.002)
     for kind in ("shm", "msg", "sem") if settings["namespace"] else ():
-        if len(Path("/proc/sysvipc", kind).read_text().splitlines()) > 1:
+        if len(Path("/proc/sysvipc", kind).read_text(encoding="utf-8").splitlines()) > 1:
             sys.exit(f"{kind} is left")
     for entry in os.scandir(settings["folder"]):
         remove(entry.path)
@@ -229,8 +229,8 @@ def limit(limits: dict, settings: dict) -> None:
     control_process(PR_SET_DUMPABLE, 1)  # or its own files in /proc would not be its own
     size = limits["bytes"]
     if sys.platform == "linux":
-        size += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        size += int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
     wanted = {
         "AS": size,
         "CORE": 0,

@@ -19,7 +19,7 @@ from vae_lessons.checks.task import Key, decide
 from vae_lessons.grading.submissions import Contents, Exercise, clean
 from vae_lessons.grading.walls import Lane, Limits, Walls
 
-__all__ = ["Marked", "Result", "mark", "unmarked"]
+__all__ = ["Marked", "Result", "mark", "mark_elsewhere", "unmarked"]
 
 DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
 KINDS = ("not written", "raised", "signature", "type", "library", "missing")
@@ -75,7 +75,14 @@ def unmarked(exercise: Exercise, verdict: str, why: str) -> Marked:
     return Marked(results, remarks=[why])
 
 
-def mark(exercise: Exercise, contents: Contents, seed: int, limits: Limits, hidden: Sequence[Path] = ()) -> Marked:
+def mark(
+    exercise: Exercise,
+    contents: Contents,
+    seed: int,
+    limits: Limits,
+    walls: Walls,
+    hidden: Sequence[Path] = (),
+) -> Marked:
     """Mark one submission on a lane of this process.
 
     Args:
@@ -83,14 +90,30 @@ def mark(exercise: Exercise, contents: Contents, seed: int, limits: Limits, hidd
         contents: what was handed in.
         seed: of the inputs, unknown to students.
         limits: what it may take.
+        walls: which stand around it.
         hidden: folders that students' code must not see.
     """
     marked = Marked([], contents.answers, list(contents.remarks))
-    with _Borrowed(tuple(hidden)) as lane:
+    with _Borrowed(walls, tuple(hidden)) as lane:
         seen = _examine(lane, exercise, contents, seed, limits, marked)
     with _DECIDING:
         marked.results = [_result(_key(task.name, seed), seen.get(task.name)) for task in exercise.tasks]
     return marked
+
+
+def mark_elsewhere(exercise, contents, seed, limits, without_walls: bool, hidden=()) -> Marked:
+    """The same in a worker of a cluster, behind the walls of that machine.
+
+    Raises:
+        NoWalls: none stand there, and `without_walls` is False.
+    """
+    walls = _walls_of_this_process()
+    if not without_walls:
+        walls.require()
+    return mark(exercise, contents, seed, limits, walls, hidden)
+
+
+_walls_of_this_process = cache(Walls.here)
 
 
 def _examine(lane, exercise, contents, seed, limits, marked):
@@ -207,15 +230,18 @@ _idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
 class _Borrowed:
     """A lane of this process that nobody uses; a new one where there is none."""
 
-    def __init__(self, hidden):
-        self.hidden = hidden
+    def __init__(self, walls, hidden):
+        self.walls, self.hidden = walls, hidden
 
     def __enter__(self):
         try:
             self.lane = _idle.get_nowait()
         except queue.Empty:
-            self.lane = Lane(len(_lanes), Walls.here(), self.hidden)
+            self.lane = Lane(len(_lanes), self.walls, self.hidden)
             _lanes.append(self.lane)
+        if (self.lane.walls, self.lane.hidden) != (self.walls, self.hidden):  # an earlier run's
+            self.lane.close()
+            self.lane.walls, self.lane.hidden = self.walls, self.hidden
         return self.lane
 
     def __exit__(self, kind, *_):

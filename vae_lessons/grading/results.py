@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import jinja2
 
+from vae_lessons.files import replacing
 from vae_lessons.grading.marking import Marked, Result
 from vae_lessons.grading.submissions import Exercise, GradingError, Submission
 
@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS submissions (
     student TEXT, exercise TEXT, fingerprint TEXT NOT NULL, marked_at TEXT NOT NULL,
     seconds REAL NOT NULL, bytes INTEGER NOT NULL, remarks TEXT NOT NULL, answers TEXT NOT NULL,
     PRIMARY KEY (student, exercise));
+CREATE TABLE IF NOT EXISTS under_way (
+    student TEXT, exercise TEXT, killed INTEGER NOT NULL, running INTEGER NOT NULL, PRIMARY KEY (student, exercise));
 CREATE TABLE IF NOT EXISTS results (
     student TEXT, exercise TEXT, task TEXT, points REAL NOT NULL, max_points REAL NOT NULL,
     verdict TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (student, exercise, task));
@@ -64,6 +66,23 @@ class Store:
         """All settings that were written down."""
         return dict(self.connection.execute("SELECT name, value FROM settings"))
 
+    def begin(self, student: str, exercise: str) -> None:
+        """Note that a submission is being run, so that a run that is killed meanwhile leaves its name."""
+        self.connection.execute(
+            "INSERT INTO under_way VALUES (?, ?, 0, 1) ON CONFLICT DO UPDATE SET running = 1", (student, exercise)
+        )
+
+    def end_all(self) -> None:
+        """Note that nothing is being run any more: the run ends in good order."""
+        self.connection.execute("UPDATE under_way SET running = 0")
+        self.connection.execute("DELETE FROM under_way WHERE killed = 0")
+
+    def killed(self) -> dict[tuple[str, str], int]:
+        """Submissions that were being run when a run was killed, and how many runs, until they get a result."""
+        self.connection.execute("UPDATE under_way SET killed = killed + 1, running = 0 WHERE running = 1")
+        rows = self.connection.execute("SELECT student, exercise, killed FROM under_way ORDER BY student, exercise")
+        return {(student, exercise): killed for student, exercise, killed in rows}
+
     def fingerprint(self, student: str, exercise: str) -> str | None:
         """What a submission was marked with; None where it has not been."""
         query = "SELECT fingerprint FROM submissions WHERE student = ? AND exercise = ?"
@@ -75,7 +94,8 @@ class Store:
         answers = {task: source[:LONGEST_ANSWER] for task, source in marked.answers.items()}
         about = (student, exercise, fingerprint, _now(), marked.seconds, marked.bytes)
         with self._whole():
-            self.connection.execute("DELETE FROM results WHERE student = ? AND exercise = ?", (student, exercise))
+            for table in ("results", "under_way"):
+                self.connection.execute(f"DELETE FROM {table} WHERE student = ? AND exercise = ?", (student, exercise))
             self.connection.execute(
                 "INSERT OR REPLACE INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*about, json.dumps(marked.remarks), json.dumps(answers)),
@@ -136,7 +156,7 @@ def write_totals(path: Path, marked: Class) -> None:
 
 
 def _write_csv(path, rows):
-    with _replacing(path) as file:
+    with replacing(path) as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
@@ -150,7 +170,7 @@ def write_feedback(folder: Path, marked: Class, exercises: dict[str, Exercise]) 
     for submission, one in marked.items():
         by_student.setdefault(submission.student, []).append((exercises[submission.exercise], one))
     for student, parts in by_student.items():
-        with _replacing(folder / page_name(student)) as file:
+        with replacing(folder / page_name(student)) as file:
             file.write(template.render(student=student, parts=parts))
 
 
@@ -164,21 +184,9 @@ def page_name(student: str) -> str:
 
 def write_json(path: Path, report: dict) -> None:
     """What a script may want to know about the run."""
-    with _replacing(path) as file:
+    with replacing(path) as file:
         json.dump(report, file, indent=1, ensure_ascii=False)
         file.write("\n")
-
-
-@contextmanager
-def _replacing(path: Path):
-    """A file to write to that takes the place of the old one when all is written."""
-    unfinished = path.with_name(f".{os.getpid()}.unfinished")
-    try:
-        with open(unfinished, "w", encoding="utf-8", newline="") as file:
-            yield file
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _now():

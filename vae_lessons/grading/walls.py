@@ -1,8 +1,8 @@
 """The walls around what students wrote, seen from outside: a lane is a warm process behind them.
 
-bubblewrap (`bwrap`), where it is installed and works, gives a lane a file system of its own (read-only, without the
-course, the submissions and the results), no network, and its own process numbers. Limits on time, memory, files and
-processes hold with and without it.
+bubblewrap (`bwrap`) gives a lane a file system of its own (read-only, without the course, the submissions and the
+results), no network, and its own process numbers. Where it does not work, nothing is run, unless the instructor asks
+for it: then only limits on time, memory and files hold, and students' code may do what the instructor may.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ import psutil
 
 from vae_lessons.grading.inside import LENGTH, STOP
 
-__all__ = ["Lane", "LaneError", "Limits", "Outcome", "Walls"]
+__all__ = ["Lane", "LaneError", "Limits", "NoWalls", "Outcome", "Walls"]
 
 LIBRARY = Path(__file__).parents[1]
 INSIDE = (
@@ -58,6 +58,10 @@ GRACE = 5.0  # seconds until a lane that does not answer is ended
 
 class LaneError(Exception):
     """No lane could be started; the message says why."""
+
+
+class NoWalls(Exception):
+    """No walls stand on this machine, and nobody asked to go on without; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,32 @@ class Walls:
 
     @classmethod
     def here(cls) -> "Walls":
-        """Try what works on this machine."""
+        """Try what works on this machine. Once for a run: what stood at its beginning has to stand to its end."""
         root = os.geteuid() == 0
         bwrap = shutil.which("bwrap")
         why_not = "bubblewrap (bwrap) is not installed" if bwrap is None else _try(cls(bwrap, root))
         if not why_not:
             return cls(bwrap, root)
         return cls(None, root and open_to_all(sys.prefix, sys.base_prefix), why_not)
+
+    def require(self) -> None:
+        """Raise NoWalls where students' code could harm this machine."""
+        if not self.bwrap:
+            raise NoWalls(
+                f"nothing was run: {self.why_not}, and without it {self.danger()}. Install bubblewrap 0.8 or newer "
+                "(`apt install bubblewrap`; more in docs/instructors.md), or, on a machine that you can throw away, "
+                "add --without-walls"
+            )
+
+    def danger(self) -> str:
+        """What students' code may do where bubblewrap does not stand."""
+        if self.other_user:
+            return "students' code can read what every user may, use the network, and change other submissions' runs"
+        user = "root" if os.geteuid() == 0 else "you"
+        return (
+            f"students' code runs as {user}: it can read, change and delete your files, end all your processes, this "
+            "one too, and use the network"
+        )
 
     def report(self) -> dict[str, str]:
         """Each wall, and what it is made of."""
@@ -200,17 +223,22 @@ class Lane:
         }
         self.log = open(home / "log", "w+b")  # noqa: SIM115
         command = self.walls.command(library, folder, self.hidden)
-        self.process = subprocess.Popen(
-            [*command, "-m", "vae_lessons.grading.inside", json.dumps(settings)],
-            pass_fds=[theirs.fileno()],
-            env=environment("/library" if self.walls.bwrap else str(library), folder),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,
-        )
-        theirs.close()
+        try:
+            self.process = subprocess.Popen(
+                [*command, "-m", "vae_lessons.grading.inside", json.dumps(settings)],
+                pass_fds=[theirs.fileno()],
+                env=environment("/library" if self.walls.bwrap else str(library), folder),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.close()
+            raise LaneError(f"the marking process did not start: {error}") from error
+        finally:
+            theirs.close()
         if not (self._read(120.0) or {}).get("ready"):
             self.log.seek(0)
             said = self.log.read().decode("utf-8", "replace").strip().splitlines()
@@ -319,10 +347,11 @@ class Lane:
                 with contextlib.suppress(psutil.Error, OSError):
                     process.kill()
             self.process.wait()
+        if self.home is not None:
             self.control.close()
             self.log.close()
             self.home.cleanup()
-        self.process = None
+        self.process, self.home = None, None
 
     def _family(self):
         try:

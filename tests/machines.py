@@ -1,0 +1,340 @@
+"""Try the course as other users would, on machines that lack something: `make test-machines`.
+
+Each case runs in namespaces of its own: what it does to processes, mounts and users ends with it, and a bystander, a
+process of the same user, has to be alive at the end. It needs Linux and root. The packages are copied from `.venv`, so
+that only the last cases install anything; --fresh adds Python 3.12 and 3.13, with all their downloads (gigabytes).
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+UID = 4242
+NAMESPACES = ["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child"]
+CYRILLIC = "курс о VAE"
+QUICK = "test_work or test_cli or test_distributions or test_grading.py or 02_gaussian or test_grading_hostile"
+NOTHING_TO_DO = r"\A\Z"
+REFUSED = "vae-lessons: nothing was run: bubblewrap"
+KILLED = 99
+LAB = """
+import json, subprocess, sys, time, urllib.request
+address = "http://127.0.0.1:18888"
+lab = subprocess.Popen([sys.executable, "course.py", "lab", "--", "--no-browser", "--port=18888",
+                        "--IdentityProvider.token=t"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def ask(path, method="GET", data=None):
+    headers = {"Authorization": "token t"}
+    request = urllib.request.Request(f"{address}/api/{path}", headers=headers, method=method, data=data)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())
+for _ in range(600):
+    time.sleep(0.1)
+    try:
+        kernel = ask("kernels", "POST", b"{}")
+        break
+    except OSError:
+        if lab.poll() is not None:
+            sys.exit(lab.stdout.read().decode("utf-8", "replace"))
+for _ in range(300):
+    state = ask("kernels/" + kernel["id"])["execution_state"]
+    time.sleep(0.1)
+    if state == "idle":
+        break
+lab.terminate()
+print("kernel:", state)
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and what has to come of it.
+
+    Args:
+        command: words, run in the folder of the course; PYTHON stands for the Python that a user would type.
+        code: its exit code.
+        says: what its output has to match.
+        at_once: run it twice at the same time; both have to end with `code`, `says` is for both together.
+    """
+
+    command: tuple[str, ...]
+    code: int = 0
+    says: str = ""
+    at_once: bool = False
+
+
+def quick(expression: str) -> Step:
+    """The quick tests with these words in their names, by the README's command."""
+    return Step(("PYTHON", "course.py", "test", "--", "-q", "-k", expression), says=r" passed.*style: passed")
+
+
+SETUP = Step(("PYTHON", "course.py", "setup"), says=NOTHING_TO_DO)
+HOSTILE = Step(
+    (*("PYTHON", "course.py", "test-long", "--", "-q", "-k", "test_grading_hostile"),),
+    says=r"[1-9]\d* skipped.*bubblewrap does not work here",
+)
+REFUSES = Step((".venv/bin/vae-lessons", "grade", "in", "--out", "out"), code=3, says=rf"\A{REFUSED}[^\n]*\n\Z")
+GRADES = Step((".venv/bin/vae-lessons", "grade", "in", "--out", "out", "--without-walls"), says=r"2 submissions marked")
+PAGES = Step(
+    ("PYTHON", "-c", "import os; print(sorted(os.listdir(b'out/feedback')))"), says=r"\\xd0.*\.html.*ann\.html"
+)
+LAB_OPENS = Step(("PYTHON", "-c", LAB), says="kernel: idle")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A machine, a user, and what they try.
+
+    Args:
+        name: what is special.
+        steps: what is tried.
+        root: as root; else as an ordinary user.
+        hidden: programs that are not there.
+        network: whether there is one.
+        read_only_home: whether nothing can be written at home.
+        git: whether the folder is a git checkout.
+        folder: its name.
+        variables: of the environment.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    root: bool = False
+    hidden: tuple[str, ...] = ()
+    network: bool = True
+    read_only_home: bool = False
+    git: bool = True
+    folder: str = "course"
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+POSIX = {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}
+CP1252 = {"PYTHONIOENCODING": "cp1252"}
+NO_NETWORK = Step(
+    ("PYTHON", "course.py", "setup", "--bench"), code=1, says="what the benchmarks need failed. Check the network"
+)
+CASES = (
+    Case("ordinary user", (SETUP, quick(QUICK), GRADES)),
+    Case("no bubblewrap", (quick(QUICK), HOSTILE, REFUSES, GRADES), hidden=("bwrap",)),
+    Case("no bubblewrap, root", (HOSTILE, REFUSES, GRADES), hidden=("bwrap",), root=True),
+    Case("no network", (SETUP, quick("02_gaussian"), LAB_OPENS, NO_NETWORK, SETUP), network=False),
+    Case("spaces and Cyrillic letters", (SETUP, quick(QUICK), LAB_OPENS, GRADES, PAGES), folder=CYRILLIC),
+    Case("POSIX locale without UTF-8", (SETUP, quick(QUICK), GRADES, PAGES), folder=CYRILLIC, variables=POSIX),
+    Case(
+        "a pipe with another encoding",
+        (Step((".venv/bin/vae-lessons", "progress"), says=r"Exercise 04  (\\u25a1){6}  0 of 6"),),
+        variables=CP1252,
+    ),
+    Case("neither .git nor git", (SETUP, quick(f"{QUICK} or test_setup")), hidden=("git",), git=False),
+    Case("read-only home", (SETUP, quick("02_gaussian or test_plotting"), LAB_OPENS), read_only_home=True),
+    Case(
+        "a package is missing; two set-ups at once",
+        (
+            Step(("rm", "-r", ".venv/lib/LIBRARY/site-packages/mlxtend")),
+            Step(
+                ("PYTHON", "course.py", "setup"),
+                says=r"Rebuilding .venv: mlxtend is missing from it.*Another set-up is running|"
+                "Another set-up is running.*Rebuilding .venv: mlxtend is missing from it",
+                at_once=True,
+            ),
+            SETUP,
+            quick("02_gaussian"),
+        ),
+    ),
+)
+
+
+class Machine:
+    """A folder with a copy of the course and of its packages, and commands that run there in namespaces."""
+
+    def __init__(self, home: Path):
+        self.home = home
+        self.folder = home / "course"
+        home.chmod(0o755)
+        (home / "student").mkdir()
+        os.chown(home / "student", UID, UID)
+        for name, line in (
+            ("passwd", f"student:x:{UID}:{UID}::{home}/student:/bin/bash"),
+            ("group", f"student:x:{UID}:"),
+        ):
+            (home / name).write_text(f"{Path('/etc', name).read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+        copy_course(self.folder)
+        shutil.copytree(ROOT / ".venv", self.folder / ".venv", symlinks=True)
+        self.move("course")
+
+    def move(self, name: str) -> None:
+        """Give the folder another name, and the packages in it their new place."""
+        folder = self.home / name
+        self.folder.rename(folder)
+        self.folder = folder
+        about = json.loads((ROOT / ".venv" / "course-setup.json").read_text(encoding="utf-8"))
+        (folder / ".venv" / "course-setup.json").write_text(
+            json.dumps({**about, "folder": str(folder)}), encoding="utf-8"
+        )
+        for path in (*folder.glob(".venv/bin/*"), *folder.glob(".venv/lib/*/site-packages/__editable__*")):
+            if path.is_file() and not path.is_symlink() and b"\0" not in (text := path.read_bytes()):
+                path.write_bytes(re.sub(rb"%s(?=[/'\n])" % re.escape(str(ROOT).encode()), str(folder).encode(), text))
+
+    def give(self, user: int) -> None:
+        """Everything is that user's."""
+        subprocess.run(["chown", "-Rh", f"{user}:{user}", self.folder], check=True)
+
+    def run(self, case: Case, step: Step, python: str) -> str:
+        """Run one step; what went wrong, or nothing."""
+        word = {"PYTHON": python, "LIBRARY": f"python{sys.version_info[0]}.{sys.version_info[1]}"}
+        command = shlex.join(re.sub("PYTHON|LIBRARY", lambda found: word[found[0]], part) for part in step.command)
+        if step.at_once:
+            command = f"{command} & sleep 0.5; {command}; first=$?; wait $!; exit $((first + $?))"
+        program = "\n".join([*self.mounts(case, python), *self.bystander(case, command)])
+        environment = {
+            **os.environ,
+            **{"HOME": f"{self.home}/student", "USER": "student", "LC_ALL": "C.UTF-8"},
+            **case.variables,
+        }
+        for name in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONUTF8", "CI"):
+            if name not in case.variables:
+                environment.pop(name, None)
+        environment["PATH"] = os.pathsep.join(
+            dict.fromkeys([str(Path(python).parent), *os.defpath.split(":"), "/usr/sbin"])
+        )
+        done = subprocess.run(
+            [*NAMESPACES, *([] if case.network else ["--net"]), "bash", "-c", program],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        said = done.stdout.decode("utf-8", "backslashreplace")
+        if done.returncode == KILLED:
+            return f"THE BYSTANDER WAS KILLED\n{said}"
+        if done.returncode != step.code:
+            return f"exit code {done.returncode}, expected {step.code}\n{said}"
+        if "Traceback" in said or not re.search(step.says, said, re.S):
+            return f"expected {step.says!r}\n{said}"
+        return ""
+
+    def mounts(self, case: Case, python: str):
+        """Lines of bash that make the machine what it is to be."""
+        yield "set -eu"
+        for name in ("passwd", "group"):
+            yield f"mount --bind {self.home}/{name} /etc/{name}"
+        for program in case.hidden:
+            if where := shutil.which(program):
+                yield f"mount --bind /dev/null {where}"
+        prefix = Path(python).resolve().parents[1]
+        closed = [path for path in reversed(prefix.parents) if path.stat().st_mode & 0o005 != 0o005]
+        if closed:  # Python lies in somebody's home: put it there alone, where all may read it
+            yield f"mkdir -p {self.home}/python; mount --bind {prefix} {self.home}/python"
+            yield f"mount -t tmpfs -o mode=755 none {closed[0]}; mkdir -p {prefix}"
+            yield f"mount --bind {self.home}/python {prefix}"
+        if not case.network:
+            yield "ip link set lo up 2>/dev/null || " + shlex.join([sys.executable, "-c", LOOPBACK])
+        if case.read_only_home:
+            yield f"mount --bind {self.home}/student {self.home}/student"
+            yield f"mount -o remount,bind,ro {self.home}/student"
+
+    def bystander(self, case: Case, command: str):
+        """Lines of bash that run the command beside a process that has to outlive it."""
+        user = "" if case.root else f"setpriv --reuid={UID} --regid={UID} --clear-groups"
+        yield f"cd {shlex.quote(str(self.folder))}; {user} sleep 86400 & bystander=$!"
+        yield f"code=0; {user} setsid --wait bash -c {shlex.quote(command)} || code=$?"
+        yield f"kill -0 $bystander || exit {KILLED}; exit $code"
+
+
+LOOPBACK = """
+import fcntl, socket, struct
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+"""
+
+
+def copy_course(folder: Path) -> None:
+    """Copy what belongs to the course: what git knows, where there is git; and two submissions."""
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True)
+    left_out = shutil.ignore_patterns(".git", ".venv", "work", "build", "__pycache__", ".*_cache")
+    if listed.returncode:
+        shutil.copytree(ROOT, folder, ignore=left_out)
+    for name in listed.stdout.decode().split("\0") if not listed.returncode else ():
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for student in ("ann", "Иван"):
+        (folder / "in" / student).mkdir(parents=True)
+        shutil.copy(ROOT / "solutions" / "04_kl_divergence.ipynb", folder / "in" / student)
+    (folder / "work").mkdir()
+
+
+def pythons() -> list[str]:
+    """Newer Pythons of this machine, by their paths."""
+    known = [shutil.which(f"python3.{minor}") for minor in (12, 13)]
+    known += sorted(map(str, Path.home().glob(".pyenv/versions/3.1[23].*/bin/python3")))
+    found = {}
+    for path in filter(None, known):
+        asked = subprocess.run(
+            [path, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, encoding="utf-8"
+        )
+        if asked.returncode == 0:
+            found[asked.stdout] = os.path.realpath(path) if "shims" not in path else path
+    return [path for version, path in found.items() if version.strip() in ("(3, 12)", "(3, 13)")]
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Words in the names of cases; all if none.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Also set up anew with Python 3.12 and 3.13.")] = False,
+) -> None:
+    """Run the cases and print a table."""
+    if sys.platform != "linux" or os.geteuid():
+        print("Left out: other machines are made of Linux' namespaces, for which one has to be root.")
+        return
+    cases = [(case, os.path.realpath(sys.executable)) for case in CASES]
+    if fresh:
+        install = Step(("PYTHON", "course.py", "setup", "--test"), says="Installed")
+        steps = (install, SETUP, quick(f"{QUICK} or 04_kl or 05_jensen"), LAB_OPENS)
+        cases += [(Case(f"fresh, {Path(path).name}", steps), path) for path in pythons()]
+    cases = [(case, python) for case, python in cases if not names or any(name in case.name for name in names)]
+    rows, failed = [], 0
+    with tempfile.TemporaryDirectory(prefix="vae-lessons-") as home:
+        print(f"Copying the course and its packages to {home}.", flush=True)
+        machine = Machine(Path(home))
+        for case, python in cases:
+            started = time.monotonic()
+            print(f"{case.name}: ", end="", flush=True)
+            machine.move(case.folder)
+            git = machine.folder / ".git"
+            shutil.rmtree(git, ignore_errors=True)
+            if case.git:
+                subprocess.run(["git", "init", "-q", machine.folder], check=True)
+                subprocess.run(["git", "-C", machine.folder, "add", "."], check=True)
+            if case.name.startswith("fresh"):
+                shutil.rmtree(machine.folder / ".venv")
+            machine.give(0 if case.root else UID)
+            for number, step in enumerate(case.steps):
+                if step is not PAGES:
+                    shutil.rmtree(machine.folder / "out", ignore_errors=True)
+                if wrong := machine.run(case, step, python):
+                    failed += 1
+                    print(f"step {number + 1}, {shlex.join(step.command)[:80]}: {wrong}", flush=True)
+                    break
+            verdict = "failed" if wrong else "good"
+            rows.append(f"| {case.name} | {verdict} | {time.monotonic() - started:.0f} |")
+            print(f"{verdict}, {time.monotonic() - started:.0f} s", flush=True)
+    print("\n| case | verdict | seconds |\n|---|---|---|")
+    print("\n".join(rows))
+    if not fresh:
+        print("Left out: Python 3.12 and 3.13, with their downloads (make test-machines ARGS=--fresh)")
+    print(f"\n{len(rows) - failed} passed, {failed} failed")
+    raise typer.Exit(min(failed, 1))
+
+
+if __name__ == "__main__":
+    typer.run(main)

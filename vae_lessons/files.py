@@ -1,0 +1,30 @@
+"""Files that are there whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import nbformat
+
+__all__ = ["replacing", "write_notebook"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A text file to write to (UTF-8, no line ends changed) that takes the place of the old one when all is written."""
+    unfinished = path.with_name(f".{os.getpid()}.unfinished")
+    try:
+        with open(unfinished, "w", encoding="utf-8", newline="") as file:
+            yield file
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook, in a folder that is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        nbformat.write(notebook, file)
