@@ -3,18 +3,21 @@
 import os
 from collections import Counter
 
-import pytest
-
-if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: threads of several workers would wait in each
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # other's way (benchmarks/README.md, "Beside busy programs")
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch, when it is loaded: as many threads as there are workers, and no more
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # (benchmarks/README.md, "Beside busy programs")
 TIERS = "what takes longer, the browser and other machines (`make test-all`)"
 
 
-def pytest_collection_modifyitems(items):
-    """Keep the cells of a notebook together, in their order, with `--dist loadgroup`."""
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.xdist_group(item.path.name + item.path.parent.name))
+def pytest_xdist_make_scheduler(config, log):
+    """Share tests out one by one, but keep together a notebook's cells, and all attacks that are marked in one run."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return file if file.endswith((".ipynb", "test_grading_hostile.py")) else nodeid
+
+    return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_terminal_summary(terminalreporter, config):

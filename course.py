@@ -397,7 +397,7 @@ def lab(extra):
     return 0 if code == 130 else code
 
 
-PYTEST = ["pytest", "-n", "2", "--dist", "loadgroup"]
+PYTEST = ["pytest", "-n", "2", "--dist", "loadscope"]  # see conftest.py
 
 
 def test(extra):

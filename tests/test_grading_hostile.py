@@ -21,7 +21,7 @@ from handed_in import ROOT, WALLS, answered, hand_in, needs_walls, notebook
 from vae_lessons import grading
 from vae_lessons.grading.walls import Limits
 
-pytestmark = [needs_walls, pytest.mark.long, pytest.mark.xdist_group("hostile")]
+pytestmark = [needs_walls, pytest.mark.long]
 LIMITS = Limits(seconds=3, total_seconds=15, bytes=512 << 20)
 TASK = "kl/normals"
 RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"

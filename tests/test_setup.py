@@ -240,6 +240,42 @@ def test_newer_pythons_are_welcome(course, version):
     course.require_python(version, "python", [])
 
 
+def spins(**variables):
+    """How long torch's threads spin, as OpenMP tells it when torch is loaded after the library."""
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    program = "import vae_lessons, torch"
+    command = [sys.executable, "-c", program]
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE", **variables}
+    told = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", cwd=ROOT).stderr
+    if "GOMP_SPINCOUNT" not in told:
+        pytest.skip("torch's OpenMP is not libgomp here")
+    return set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", told))
+
+
+def test_waiting_threads_fall_asleep_soon_unless_the_user_says_otherwise():
+    assert spins() == {"1000"}
+    assert spins(GOMP_SPINCOUNT="7") == {"7"}
+
+
+@pytest.mark.parametrize(
+    "source", sorted(ROOT.glob("sources/*/*.py")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_notebooks_import_the_library_before_torch(source):
+    """torch reads how its threads wait when it is loaded."""
+    imports = [
+        node
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    names = [
+        getattr(node, "module", None) or node.names[0].name for node in sorted(imports, key=lambda node: node.lineno)
+    ]
+    first = next(
+        name.split(".")[0] for name in names if name.split(".")[0] in ("vae_lessons", "torch", "sklearn", "scipy")
+    )
+    assert first == "vae_lessons"
+
+
 def test_make_without_python_says_so(tmp_path):
     make = shutil.which("make")
     if not make:

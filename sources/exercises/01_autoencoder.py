@@ -25,12 +25,12 @@
 # %%
 import math
 
+from vae_lessons import data, plotting
+from vae_lessons.checks import check, progress
+
 import matplotlib.pyplot as plt
 import torch
 from torch.nn import functional as F
-
-from vae_lessons import data, plotting
-from vae_lessons.checks import check, progress
 
 # %% [markdown]
 # ## 1. What a picture costs

@@ -25,9 +25,9 @@
 # %%
 import math
 
-import torch
-
 from vae_lessons.checks import check, progress
+
+import torch
 
 # %% [markdown]
 # ## 1. Several draws for each picture

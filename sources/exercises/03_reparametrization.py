@@ -23,10 +23,10 @@
 # Inputs are PyTorch tensors unless the table says otherwise. `log_var` is $\log\sigma^2$, as an encoder emits it.
 
 # %%
-import torch
-
 from vae_lessons.checks import check, progress
 from vae_lessons.checks.given import Quadratic, Sine, SlopedStep, Step
+
+import torch
 
 # %% [markdown]
 # ## 1. A sample that lets gradients through

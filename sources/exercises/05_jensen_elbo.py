@@ -25,10 +25,10 @@
 # %%
 import math
 
+from vae_lessons.checks import check, progress
+
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
-
-from vae_lessons.checks import check, progress
 
 # %% [markdown]
 # ## 1. What Jensen gives away

@@ -25,12 +25,12 @@
 # %%
 import math
 
+from vae_lessons import plotting
+from vae_lessons.checks import check, progress
+
 import matplotlib.pyplot as plt
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
-
-from vae_lessons import plotting
-from vae_lessons.checks import check, progress
 
 # %% [markdown]
 # ## 1. Squared error, with everything that belongs to it

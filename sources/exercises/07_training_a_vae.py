@@ -24,14 +24,14 @@
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural. Costs are in nats per picture, summed over pixels and over latents.
 
 # %%
-import matplotlib.pyplot as plt
-import torch
-from torch.distributions import Bernoulli
-
 from vae_lessons import plotting
 from vae_lessons.checks import check, progress
 from vae_lessons.checks.given import Linear
 from vae_lessons.checks.given_07 import LinearEncoder
+
+import matplotlib.pyplot as plt
+import torch
+from torch.distributions import Bernoulli
 
 # %% [markdown]
 # ## 1. The bound, with one sample

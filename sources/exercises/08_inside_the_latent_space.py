@@ -25,11 +25,11 @@
 # %%
 import math
 
-import torch
-from torch.distributions import MultivariateNormal, Normal
-
 from vae_lessons import data
 from vae_lessons.checks import check, progress
+
+import torch
+from torch.distributions import MultivariateNormal, Normal
 
 # %% [markdown]
 # ## 1. A traversal in the latent's own units

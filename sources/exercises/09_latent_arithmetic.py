@@ -23,13 +23,13 @@
 # All inputs are PyTorch tensors unless the table says otherwise. $N$ counts pictures, $D$ pixels, $d$ latents. Readings and errors are recorded as in the lesson.
 
 # %%
-import matplotlib.pyplot as plt
-import torch
-
 from vae_lessons import data, plotting
 from vae_lessons.checks import check, progress
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.faces import draw_factors
+
+import matplotlib.pyplot as plt
+import torch
 
 # %% [markdown]
 # ## 1. A vector from a number

@@ -25,13 +25,13 @@
 # %%
 import math
 
+from vae_lessons import plotting
+from vae_lessons.checks import check, progress
+
 import matplotlib.pyplot as plt
 import torch
 from torch.distributions import MultivariateNormal, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
-
-from vae_lessons import plotting
-from vae_lessons.checks import check, progress
 
 # %% [markdown]
 # ## 1. From draws to log p(x)

@@ -30,15 +30,15 @@
 # %%
 import math
 
+from vae_lessons import plotting
+from vae_lessons.widgets import Prediction, explore
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scipy import integrate, stats
 from torch.distributions import MultivariateNormal, kl_divergence
-
-from vae_lessons import plotting
-from vae_lessons.widgets import Prediction, explore
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 torch.set_default_dtype(torch.float64)  # sixteen digits, so that a formula that is right is seen to be right

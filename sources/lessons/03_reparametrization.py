@@ -23,18 +23,18 @@
 # *Time:* 60 minutes to read and try, about ten seconds to run. Clear the stored outputs first.
 
 # %%
+from vae_lessons import data, plotting
+from vae_lessons.distributions import kl_normal, kl_to_standard_normal, log_bernoulli, log_normal, sample_normal
+from vae_lessons.models import VAE
+from vae_lessons.training import fit
+from vae_lessons.widgets import Prediction, explore
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scipy import integrate, stats
 from torch.distributions import Bernoulli, Categorical, Exponential, Gamma, Normal, Uniform
-
-from vae_lessons import data, plotting
-from vae_lessons.distributions import kl_normal, kl_to_standard_normal, log_bernoulli, log_normal, sample_normal
-from vae_lessons.models import VAE
-from vae_lessons.training import fit
-from vae_lessons.widgets import Prediction, explore
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

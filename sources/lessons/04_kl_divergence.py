@@ -26,6 +26,10 @@
 # %%
 import math
 
+from vae_lessons import plotting
+from vae_lessons.distributions import entropy_normal, log_normal, sample_normal
+from vae_lessons.widgets import Prediction, explore
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,10 +39,6 @@ from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import norm
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
-
-from vae_lessons import plotting
-from vae_lessons.distributions import entropy_normal, log_normal, sample_normal
-from vae_lessons.widgets import Prediction, explore
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 torch.set_default_dtype(torch.float64)

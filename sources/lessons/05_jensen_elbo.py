@@ -25,16 +25,16 @@
 # The stored outputs would give the answers away: *Edit, Clear Outputs of All Cells* first.
 
 # %%
+from vae_lessons import plotting
+from vae_lessons.distributions import kl_to_standard_normal
+from vae_lessons.widgets import Prediction, explore
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scipy import integrate, optimize, stats
 from scipy.special import digamma, log_expit, logsumexp
-
-from vae_lessons import plotting
-from vae_lessons.distributions import kl_to_standard_normal
-from vae_lessons.widgets import Prediction, explore
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

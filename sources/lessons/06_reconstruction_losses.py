@@ -26,6 +26,13 @@
 import math
 from functools import partial
 
+from vae_lessons import data, plotting
+from vae_lessons.distributions import kl_normal
+from vae_lessons.evaluation import LinearProbe
+from vae_lessons.models import VAE
+from vae_lessons.training import fit, mean_terms, one_cycle
+from vae_lessons.widgets import Prediction, explore
+
 import ipywidgets as ipw
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,13 +41,6 @@ from scipy.integrate import quad
 from scipy.optimize import brentq, minimize_scalar
 from torch import distributions, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
-
-from vae_lessons import data, plotting
-from vae_lessons.distributions import kl_normal
-from vae_lessons.evaluation import LinearProbe
-from vae_lessons.models import VAE
-from vae_lessons.training import fit, mean_terms, one_cycle
-from vae_lessons.widgets import Prediction, explore
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

@@ -29,14 +29,6 @@
 import copy
 from typing import NamedTuple
 
-import ipywidgets as ipw
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from scipy.stats import norm
-from torch import Tensor, nn
-from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
-
 from vae_lessons import data, plotting
 from vae_lessons.distributions import kl_to_standard_normal, log_bernoulli, sample_normal
 from vae_lessons.evaluation import blind_cost, hole_ratio, nudge_test
@@ -44,6 +36,14 @@ from vae_lessons.latents import interpolate, sample_like
 from vae_lessons.models import Autoencoder, mlp
 from vae_lessons.training import fit, mean_terms, one_cycle
 from vae_lessons.widgets import Prediction, explore
+
+import ipywidgets as ipw
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

@@ -23,14 +23,6 @@
 # %%
 import copy
 
-import ipywidgets as ipw
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from scipy import special, stats
-from torch import nn
-from torch.distributions import Independent, LowRankMultivariateNormal, Normal
-
 from vae_lessons import data, plotting
 from vae_lessons.distributions import kl_to_standard_normal, log_bernoulli
 from vae_lessons.evaluation import LinearProbe, active_units
@@ -38,6 +30,14 @@ from vae_lessons.latents import interpolate, sample_like
 from vae_lessons.models import VAE, Autoencoder, GaussianVAE
 from vae_lessons.training import fit, one_cycle
 from vae_lessons.widgets import Drawing, Prediction, explore
+
+import ipywidgets as ipw
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy import special, stats
+from torch import nn
+from torch.distributions import Independent, LowRankMultivariateNormal, Normal
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

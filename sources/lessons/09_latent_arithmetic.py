@@ -24,12 +24,6 @@
 # The stored outputs below would give the answers away. Take *Edit, Clear Outputs of All Cells* from the menu first.
 
 # %%
-import ipywidgets as ipw
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from scipy.spatial import geometric_slerp
-
 from vae_lessons import data, plotting
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.faces import FACTORS, draw_factors, render
@@ -37,6 +31,12 @@ from vae_lessons.latents import interpolate
 from vae_lessons.models import Autoencoder, GaussianVAE
 from vae_lessons.training import fit, one_cycle
 from vae_lessons.widgets import Prediction, explore
+
+import ipywidgets as ipw
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from scipy.spatial import geometric_slerp
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 

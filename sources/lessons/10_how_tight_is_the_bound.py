@@ -27,18 +27,18 @@
 import itertools
 import math
 
-import ipywidgets as ipw
-import matplotlib.pyplot as plt
-import numpy as np
-import torch
-from torch.distributions import MultivariateNormal, kl_divergence
-
 from vae_lessons import data, plotting
 from vae_lessons.distributions import kl_normal_full, log_bernoulli, log_normal, sample_normal
 from vae_lessons.evaluation import rate_distortion
 from vae_lessons.models import VAE, LinearVAE, ppca
 from vae_lessons.training import fit, one_cycle
 from vae_lessons.widgets import Prediction, explore
+
+import ipywidgets as ipw
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch.distributions import MultivariateNormal, kl_divergence
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 
