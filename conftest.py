@@ -2,10 +2,26 @@
 
 import os
 from collections import Counter
+from contextlib import suppress
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # torch, when it is loaded: as many threads as there are workers, and no more
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # (benchmarks/README.md, "Beside busy programs")
 TIERS = "what takes longer, the browser and other machines (`make test-all`)"
+
+
+def pytest_configure():
+    """Start a notebook's kernel again where another program has taken one of the ports that were chosen for it."""
+    import nbval.kernel
+
+    start = nbval.kernel.start_new_kernel
+
+    def start_again(startup_timeout=60, **named):
+        for patience in (startup_timeout / 2, startup_timeout):
+            with suppress(RuntimeError):
+                return start(patience, **named)
+        return start(2 * startup_timeout, **named)
+
+    nbval.kernel.start_new_kernel = start_again
 
 
 def pytest_xdist_make_scheduler(config, log):
