@@ -93,7 +93,7 @@ GRADES = Step((".venv/bin/vae-lessons", "grade", "in", "--out", "out", "--withou
 PAGES = Step(
     ("PYTHON", "-c", "import os; print(sorted(os.listdir(b'out/feedback')))"), says=r"ann\.html.*\\xd0.*\.html"
 )
-LAB_OPENS = Step((".venv/bin/python", "-c", LAB), says=r"\.venv answers")
+LAB_OPENS = Step((".venv/bin/python", "-X", "utf8", "-c", LAB), says=r"\.venv answers")
 
 
 @dataclass(frozen=True)

@@ -578,6 +578,15 @@ def test_who_asks_for_it_is_marked_without_walls(tmp_path, monkeypatch):
     assert {row["verdict"] for row in rows(tmp_path / "out" / "grades.csv")} == {"passed"}
 
 
+def test_a_worker_of_a_cluster_runs_nothing_without_walls_either(monkeypatch):
+    monkeypatch.setattr(marking, "_walls_of_this_process", lambda: Walls(None, False, "bubblewrap is not there"))
+    contents = read(nbformat.writes(notebook()).encode(), COURSE[NAME])
+    with pytest.raises(grading.NoWalls, match="nothing was run: bubblewrap is not there"):
+        marking.mark_elsewhere(COURSE[NAME], contents, SEED, Limits(), without_walls=False)
+    marked = marking.mark_elsewhere(COURSE[NAME], contents, SEED, Limits(), without_walls=True)
+    assert {result.verdict for result in marked.results} == {"passed"}
+
+
 @needs_walls
 def test_walls_that_fall_during_a_run_end_it(tmp_path, monkeypatch):
     """What was decided at the beginning holds to the end: no lane begins without."""

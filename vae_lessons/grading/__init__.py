@@ -113,29 +113,15 @@ def grade(
     with closing(Store(out)) as store:
         seed = _seed(store, seed)
         stamp = (seed, asdict(limits), vae_lessons.__version__, _version(root))
-        killed = store.killed()
-        todo, last, prints = [], [], {}
-        for submission in found:
-            try:
-                prints[submission] = fingerprint(raw(submission.path), *stamp)
-            except Unreadable as error:
-                prints[submission] = fingerprint(str(error).encode(), *stamp)
-            if store.fingerprint(submission.student, submission.exercise) == prints[submission]:
-                continue
-            if not (runs := killed.get((submission.student, submission.exercise), 0)):
-                todo.append(submission)
-                continue
-            told = f"{submission.student}/{submission.exercise}: was being run when marking was killed"
-            if runs > 1 and not walls.bwrap:  # the second time, nothing else was being run
-                troubles.append(f"{told} {runs} times, so it was left out; mark it where walls stand")
-            else:
-                troubles.append(f"{told}, so it was run last and alone")
-                last.append(submission)
+        prints = {one: _print(one, stamp) for one in found}
+        changed = [one for one in found if store.fingerprint(one.student, one.exercise) != prints[one]]
+        todo, suspects, left_out = _after_a_kill(changed, store.killed(), bool(walls.bwrap))
+        troubles += left_out
         if dask is None:
             how = (mark, (seed, limits, walls, hidden))
         else:
             how = (mark_elsewhere, (seed, limits, without_walls, hidden))
-        count = len(todo) + len(last)
+        count = len(todo) + len(suspects)
         with (
             _noted(store),
             _workers(dask, min(jobs, max(len(todo), 1))) as (executor, most),
@@ -143,7 +129,7 @@ def grade(
         ):
             for submission, future in chain(
                 _as_completed(_started(todo, store, executor, exercises, *how), most),
-                _as_completed(_started(last, store, executor, exercises, *how), 1),
+                _as_completed(_started(suspects, store, executor, exercises, *how), 1),
             ):
                 try:
                     store.save(submission.student, submission.exercise, prints[submission], future.result())
@@ -199,6 +185,32 @@ def _seed(store, seed):
 
 def _version(root):
     return sources_digest([LIBRARY, LIBRARY / "checks", LIBRARY / "grading", root / "exercises"])
+
+
+def _print(submission, stamp):
+    try:
+        return fingerprint(raw(submission.path), *stamp)
+    except Unreadable as error:
+        return fingerprint(str(error).encode(), *stamp)
+
+
+def _after_a_kill(submissions, killed: dict[tuple[str, str], int], walled: bool):
+    """What to run, what to run after that, one by one, and words about who was being run when marking was killed.
+
+    The second time nothing else is being run, so that without walls whoever is met again is left out.
+    """
+    todo, suspects, told = [], [], []
+    for one in submissions:
+        runs = killed.get((one.student, one.exercise), 0)
+        words = f"{one.student}/{one.exercise}: was being run when marking was killed"
+        if not runs:
+            todo.append(one)
+        elif runs == 1 or walled:
+            suspects.append(one)
+            told.append(f"{words}, so it was run last and alone")
+        else:
+            told.append(f"{words} {runs} times, so it was left out; mark it where walls stand")
+    return todo, suspects, told
 
 
 @contextmanager
