@@ -41,18 +41,18 @@ test-machines:
 	@$(PYTHON) course.py test-machines -- $(ARGS)
 
 test-cpus:
-	@$(PYTHON) course.py setup --test
+	@$(PYTHON) course.py setup --grade --test
 	.venv/bin/python tests/cpus.py $(ARGS)
 
 build:
-	@$(PYTHON) course.py setup --test
+	@$(PYTHON) course.py setup --grade --test
 	.venv/bin/vae-lessons build $(ARGS)
 
 site:
 	@$(PYTHON) course.py site -- $(ARGS)
 
 bench:
-	@$(PYTHON) course.py setup --test --bench
+	@$(PYTHON) course.py setup --grade --test --bench
 	.venv/bin/python benchmarks/run.py $(ARGS)
 	.venv/bin/python benchmarks/grading.py
 

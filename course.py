@@ -7,7 +7,7 @@ test-browser   the interactive figures and the site, in Chromium
 test-machines  the course as other users, on other machines: without bubblewrap, a network, a writable home, ...
 test-all       these four, one after another
 site           install what is missing, then build the edition for reading into build/site
-setup          only install what is missing (--test, --bench, --browser, --site: and what those need)
+setup          only install what is missing (--grade, --test, --bench, --browser, --site: and what those need)
 clean          remove .venv and caches, and nothing else
 
 What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
@@ -40,6 +40,7 @@ LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 LAST_BYTE = 1 << 30  # of course.py, far behind its end: what a set-up locks
 EXTRAS = (
+    ("grade", "marking needs for nbgrader's gradebook and for Dask"),
     ("test", "the tests need"),
     ("bench", "the benchmarks need"),
     ("site", "the edition for reading needs"),
@@ -66,6 +67,10 @@ ADVICE = (  # what pip says, and what helps
     ("No space left on device", "Free some disk space (or set TMPDIR to a folder with more)"),
     ("Permission denied", "Check that you own .venv and that no program is using it"),
     ("No module named pip", "Remove this .venv, which has no pip (`python course.py clean`)"),
+    (
+        "Long Path",
+        "Allow long paths (Windows' setting LongPathsEnabled), or move the course to a folder with a short path",
+    ),
     ("connection broken", "Check the network connection and any proxy"),
     (
         "No matching distribution",
@@ -401,7 +406,7 @@ PYTEST = ["pytest", "-n", "2", "--dist", "loadscope"]  # see conftest.py
 
 def test(extra):
     """Check the style, run the quick unit tests, and compare every notebook's outputs."""
-    setup(["test"])
+    setup(["grade", "test"])
     folders = ["tests", "vae_lessons", "notebooks", "solutions"]
     folders = [name for name in folders if os.path.isdir(os.path.join(ROOT, name))]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"]
@@ -427,13 +432,13 @@ def run_all(*checks):
 
 def test_long(extra):
     """Run the tests that `test` leaves out, and that need neither a browser nor another machine."""
-    setup(["test"])
+    setup(["grade", "test"])
     return run_all(("long tests", PYTEST + ["-m", "long", "tests"] + extra))
 
 
 def test_machines(extra):
     """Try the course as other users would, on machines that lack something."""
-    setup(["test", "site"])
+    setup(["grade", "test", "site"])
     return run([PYTHON, os.path.join("tests", "machines.py")] + extra, environment())
 
 
@@ -468,7 +473,7 @@ def test_browser(extra):
     if chromium() is None:
         how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
         stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
-    setup(["test", "site", "browser"])
+    setup(["grade", "test", "site", "browser"])
     return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 
 

@@ -316,7 +316,7 @@ def main(
         return
     cases = [(case, os.path.realpath(sys.executable)) for case in CASES]
     if fresh:
-        install = Step(("PYTHON", "course.py", "setup", "--test"), says="Installed")
+        install = Step(("PYTHON", "course.py", "setup", "--grade", "--test"), says="Installed")
         steps = (install, SETUP, quick(f"{QUICK} or 04_kl or 05_jensen"), LAB_OPENS)
         cases += [(Case(f"fresh, {Path(path).name}", steps), path) for path in pythons()]
     cases = [(case, python) for case, python in cases if not names or any(name in case.name for name in names)]

@@ -405,7 +405,7 @@ def test_students_get_what_lessons_need_and_nothing_else(course, steps, monkeypa
     for needless in ("distributed", "nbgrader", "nbval", "pytest", "jupytext"):
         assert not [line for line in PROJECT["dependencies"] if Requirement(line).name == needless]
     assert course.main(["test"]) == 0
-    assert course.recorded()["extras"] == "test"
+    assert course.recorded()["extras"] == "grade,test"
 
 
 def test_modules_that_were_installed_are_written_down(course):
@@ -525,7 +525,7 @@ def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
     monkeypatch.setattr(course, "run", lambda command, env: commands.append(command) or 0)
     assert course.main(["test-browser", "--", "-k", "04"]) == 0
     assert steps == ["Installing what tests in a browser need"]
-    assert course.recorded()["extras"] == "test,site,browser"
+    assert course.recorded()["extras"] == "test,grade,site,browser"
     assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
 
 
@@ -550,6 +550,10 @@ def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
         ("WARNING: Retrying after connection broken by 'NewConnectionError'", "network connection"),
         ("connection broken by 'X'\nERROR: these package versions have conflicting dependencies", "network connection"),
         ("ERROR: No matching distribution found for torch==2.13.0", "Use Python 3.11"),
+        (
+            "HINT: This error might have occurred since this system does not have Windows Long Path support",
+            "long paths",
+        ),
         ("Something nobody has seen", "Look into the log"),
     ],
 )
@@ -680,7 +684,7 @@ def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatc
     assert said in capsys.readouterr().out
 
 
-def test_test_runs_everything_and_tells_the_worst(course, venv, monkeypatch, capsys):
+def test_test_runs_everything_and_tells_the_worst(course, venv, steps, monkeypatch, capsys):
     codes, calls = iter([1, 0, 0]), []
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command[2:]) or next(codes))
     (Path(course.ROOT) / "tests").mkdir()
@@ -691,7 +695,7 @@ def test_test_runs_everything_and_tells_the_worst(course, venv, monkeypatch, cap
     assert capsys.readouterr().out.endswith("style: failed; layout: passed; tests and notebooks: passed\n")
 
 
-def test_all_tests_are_run_until_one_kind_fails(course, venv, monkeypatch):
+def test_all_tests_are_run_until_one_kind_fails(course, venv, steps, monkeypatch):
     calls, codes = [], iter([0, 0, 0, 5])
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or next(codes))
     assert course.main(["test-all"]) == 5

@@ -172,7 +172,7 @@ def _gradebook_writer():
     try:
         from vae_lessons.grading.gradebook import write_gradebook
     except ImportError as error:
-        raise GradingError("--gradebook needs nbgrader: pip install nbgrader") from error
+        raise GradingError("--gradebook needs nbgrader: run `python course.py setup --grade`") from error
     return write_gradebook
 
 
@@ -278,7 +278,7 @@ def _workers(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise GradingError("--dask needs Dask: pip install distributed") from error
+        raise GradingError("--dask needs Dask: run `python course.py setup --grade`") from error
     try:
         client = Client(dask, timeout=DASK_TIMEOUT)
     except (OSError, ValueError) as error:
