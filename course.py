@@ -444,6 +444,7 @@ def test_machines(extra):
 
 def test_all(extra):
     """Run every test there is; stop at the first kind that fails."""
+    require_chromium()
     for tests in (test, test_long, test_browser, test_machines):
         code = tests(extra)
         if code:
@@ -468,11 +469,16 @@ def chromium():
     return next((path for path in map(shutil.which, filter(None, names)) if path), None)
 
 
-def test_browser(extra):
-    """Open the lessons in JupyterLab and move every slider, and read the site, with Chromium."""
+def require_chromium():
+    """Stop where there is no Chromium."""
     if chromium() is None:
         how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
         stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
+
+
+def test_browser(extra):
+    """Open the lessons in JupyterLab and move every slider, and read the site, with Chromium."""
+    require_chromium()
     setup(["grade", "test", "site", "browser"])
     return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 

@@ -510,11 +510,12 @@ def test_another_index_is_the_users_choice(course, monkeypatch):
     assert not course.brings_cuda()
 
 
-def test_no_chromium_gets_one_line(course, venv, steps, monkeypatch):
+@pytest.mark.parametrize("command", ["test-browser", "test-all"])
+def test_no_chromium_gets_one_line(course, venv, steps, monkeypatch, command):
     monkeypatch.setenv("PATH", str(venv))
     monkeypatch.setenv("CHROMIUM", "no-such-program")
     with pytest.raises(SystemExit) as stopped:
-        course.main(["test-browser"])
+        course.main([command])
     assert re.fullmatch(r"course\.py: No Chromium was found\. Install it .*apt-get.* again\.", str(stopped.value))
     assert not steps
 
@@ -696,6 +697,7 @@ def test_test_runs_everything_and_tells_the_worst(course, venv, steps, monkeypat
 
 
 def test_all_tests_are_run_until_one_kind_fails(course, venv, steps, monkeypatch):
+    monkeypatch.setattr(course, "chromium", lambda: "there")
     calls, codes = [], iter([0, 0, 0, 5])
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or next(codes))
     assert course.main(["test-all"]) == 5

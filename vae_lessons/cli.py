@@ -124,12 +124,12 @@ def grade(
 ) -> None:
     """Mark a class. Writes grades.csv, totals.csv, feedback/, report.json and results.sqlite into OUT.
 
-    Exit code 0: all was marked; 4: all was marked, and something needs your eye (it is listed); 3: nothing was run,
-    as there are no walls around students' code; 1: nothing could be done; 130: interrupted, and the same command goes
-    on.
+    Exit code 0: all was marked; 4: the run is complete, but something needs your eye, and may not be marked (it is
+    listed); 3: there are no walls around students' code, so nothing was run on that machine; 1: an error stopped the
+    run; 2: a wrong option; 130: interrupted. What was marked is kept, and the same command goes on.
     """
     if not hasattr(os, "fork"):
-        raise typer.Exit(_fail("marking forks processes, which Windows cannot: run it under Linux, macOS or WSL"))
+        raise typer.Exit(_fail("marking forks processes, which Windows cannot: run it under Linux or WSL"))
     from vae_lessons import grading
     from vae_lessons.grading.walls import Walls
 

@@ -121,7 +121,7 @@ def grade(
             how = (mark, (seed, limits, walls, hidden))
         else:
             how = (mark_elsewhere, (seed, limits, without_walls, hidden))
-        count = len(todo) + len(suspects)
+        count, saved = len(todo) + len(suspects), 0
         with (
             _noted(store),
             _workers(dask, min(jobs, max(len(todo), 1))) as (executor, most),
@@ -133,6 +133,7 @@ def grade(
             ):
                 try:
                     store.save(submission.student, submission.exercise, prints[submission], future.result())
+                    saved += 1
                 except LaneError as error:
                     raise GradingError(str(error)) from error
                 except NoWalls:
@@ -152,7 +153,7 @@ def grade(
     write_feedback(out / "feedback", marked, exercises)
     if write_gradebook is not None:
         troubles += write_gradebook(gradebook, root, marked, exercises)
-    summary = Summary(count, len(found) - count, troubles, walls.report(), time.monotonic() - started)
+    summary = Summary(saved, len(found) - len(changed), troubles, walls.report(), time.monotonic() - started)
     write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
     return summary
 
