@@ -40,7 +40,8 @@ def pytest_terminal_summary(terminalreporter, config):
     """Say in one line what was left out, and how to get it."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
     reasons = Counter(found[2].removeprefix("Skipped: ") for found in skipped if isinstance(found, tuple))
-    left = [f"{count} tests: {reason}" for reason, count in reasons.items()]
+    reasons.pop("all tests skipped by +SKIP option", None)  # examples in docstrings that are only to be read
+    left = [f"{count} test{'s' * (count > 1)}: {reason}" for reason, count in reasons.items()]
     if config.option.markexpr == "not long":
         left.insert(0, TIERS)
     if left:
