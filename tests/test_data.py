@@ -18,7 +18,8 @@ from vae_lessons import data
 from vae_lessons import faces as renderer
 
 needs_debian = pytest.mark.skipif(
-    not data.DEBIAN_FASHION_MNIST.is_dir(), reason="Fashion-MNIST is not there (Debian: apt install dataset-fashion-mnist)"
+    not data.DEBIAN_FASHION_MNIST.is_dir(),
+    reason="Fashion-MNIST is not there (Debian: apt install dataset-fashion-mnist)",
 )
 
 
