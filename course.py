@@ -148,6 +148,7 @@ def there(name):
 """
 INSTALLED = FIND + "print(*filter(there, {*packages_distributions(), 'vae_lessons'}), sep='\\n')"
 LOOK = "import sys; print('%d.%d' % sys.version_info[:2])\n"
+TORCH = "from importlib.metadata import version; print('torch==' + version('torch').split('+')[0])"
 LOOK_FOR = LOOK + FIND + "print(*[name for name in NAMES if not there(name)], sep='\\n')"
 
 
@@ -177,7 +178,7 @@ def fault():
         return "its Python is %s, and it was made for %s" % (runs, made_for(runs))
     missing = [name for name in (said or [])[1:] if name]
     if missing:
-        return "%s is missing from it" % " and ".join(missing[:3] + ["more"] * (len(missing) > 3))
+        return "it lacks " + ", ".join(missing[:3]) + " and more" * (len(missing) > 3)
     return None
 
 
@@ -284,7 +285,7 @@ def install(extras):
     print("Installing the packages pinned in constraints.txt (some minutes the first time).", flush=True)
     before = recorded()
     record(dict(before, finished=False))
-    if not before.get("finished") and brings_cuda() and not has_nvidia():
+    if brings_cuda() and not has_nvidia():
         install_small_torch()
     asked = [name for name in extras.split(",") if name]
     what = "Installing" + "".join(" what %s" % about for name, about in EXTRAS if name in asked[-1:])
@@ -303,10 +304,13 @@ def install(extras):
 
 
 def install_small_torch():
-    """Install torch without NVIDIA's libraries: uv knows where PyTorch keeps it. Where that fails, pip has its way."""
+    """Install torch without NVIDIA's libraries, if it is not there in its version already: uv knows where PyTorch keeps
+    that build. Where that fails, pip has its way."""
     folder = os.path.join(VENV, "uv")
     with open(os.path.join(ROOT, "constraints.txt"), encoding="utf-8") as file:
         torch = next(line.strip() for line in file if line.startswith("torch=="))
+    if ask(TORCH) == [torch]:
+        return
     get_uv = PIP + ["--quiet", "--retries", "1", "-c", "constraints.txt", "--target", folder, "uv"]
     uv = [os.path.join(folder, "bin", "uv"), "pip", "install", "--python", PYTHON, "--no-cache", "--no-deps"]
     failed = logged(get_uv) or logged(uv + ["--torch-backend=cpu", torch], UV_HTTP_RETRIES="1", UV_HTTP_TIMEOUT="20")

@@ -149,8 +149,8 @@ CASES = (
             Step(("rm", "-r", ".venv/lib/LIBRARY/site-packages/mlxtend")),
             Step(
                 ("PYTHON", "course.py", "setup"),
-                says=r"Rebuilding .venv: mlxtend is missing from it.*Another set-up is running|"
-                "Another set-up is running.*Rebuilding .venv: mlxtend is missing from it",
+                says=r"Rebuilding .venv: it lacks mlxtend.*Another set-up is running|"
+                "Another set-up is running.*Rebuilding .venv: it lacks mlxtend",
                 at_once=True,
             ),
             SETUP,

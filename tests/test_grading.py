@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from vae_lessons import grading
 from vae_lessons.checks import EXERCISES, TASKS
 from vae_lessons.cli import app
-from vae_lessons.grading import marking, walls
+from vae_lessons.grading import inside, marking, walls
 from vae_lessons.grading.inside import STOP
 from vae_lessons.grading.results import page_name
 from vae_lessons.grading.submissions import Unreadable, read, read_exercises
@@ -465,6 +465,16 @@ def test_a_word_to_stop_that_comes_too_late_stops_nothing(lane):
     lane.control.sendall(STOP)
     assert look(lane, "1 / 1") == (None, None)
     assert lane.process.pid == warm
+
+
+def test_one_quiet_look_is_not_enough(tmp_path, monkeypatch):
+    """What forks at the moment of a look may be missed by it."""
+    process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    looks = iter([[], [process], [], []])
+    monkeypatch.setattr(inside, "others", lambda namespace: next(looks))
+    inside.sweep({"namespace": False, "folder": str(tmp_path)})
+    process.wait(timeout=60)  # sooner than it would end by itself
+    assert not process.is_running()
 
 
 @pytest.mark.parametrize("around", [WALLS, Walls(None, False)], ids=["walls", "no walls"])

@@ -133,11 +133,13 @@ def files(folder: str) -> int:
 
 def sweep(settings: dict) -> None:
     """End everything that a child left running, and remove its files. Where that fails, this process ends, too."""
-    until = time.monotonic() + 5
-    while left := others(settings["namespace"]):
-        if time.monotonic() > until:
+    until, quiet = time.monotonic() + 5, 0
+    while quiet < 2:  # one look may miss what is forking at that moment
+        left = others(settings["namespace"])
+        quiet = 0 if left else quiet + 1
+        if left and time.monotonic() > until:
             sys.exit("processes are left")
-        if settings["namespace"]:
+        if left and settings["namespace"]:
             os.kill(-1, signal.SIGKILL)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
