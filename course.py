@@ -35,6 +35,7 @@ GIGABYTES_WITH_CUDA = 12  # the same with torch's usual build for Linux, which b
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
+REMOVED = VENV + ".removed"  # where .venv goes before it is deleted, so that no half of it is met again
 RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether that finished
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
@@ -132,7 +133,7 @@ def record(state):
 def ask(program):
     """What a program prints in .venv's Python, as lines; None where it does not run."""
     try:
-        said = subprocess.check_output([PYTHON, "-c", program], stderr=subprocess.DEVNULL, env=environment())
+        said = subprocess.check_output([PYTHON, "-c", program], stderr=subprocess.DEVNULL, env=environment(), cwd=VENV)
     except (OSError, subprocess.CalledProcessError):
         return None
     return said.decode("utf-8").splitlines()
@@ -161,6 +162,14 @@ def made_for(runs):
 
 def fault():
     """Why .venv has to be made anew, or None; stops where what is there is not ours to replace."""
+    why = look()
+    if why not in (None, "missing") and not os.path.exists(RECORD):
+        stop("%s was not made by this program (%s), so it is left alone. Rename it, then run this again." % (VENV, why))
+    return why
+
+
+def look():
+    """What is wrong with .venv, or None."""
     if not os.path.lexists(VENV) or (os.path.isdir(VENV) and not os.listdir(VENV)):
         return "missing"
     complete = os.path.exists(os.path.join(VENV, "pyvenv.cfg"))
@@ -193,9 +202,11 @@ def setup(more=()):
         if not os.access(ROOT, os.W_OK):
             stop("%s cannot be written to. Copy the course into a folder of your own, then run this again." % ROOT)
         reason, extras = fault(), extras_with(more)
+        if reason is not None:
+            require_venv_module()
         if reason not in (None, "missing"):
             print("Rebuilding .venv: %s." % reason, flush=True)
-            shutil.rmtree(VENV)
+            remove()
         if reason is not None:
             create()
         install(extras)
@@ -217,7 +228,8 @@ def is_done(more):
 @contextlib.contextmanager
 def alone():
     """Wait until no other set-up runs in this folder, and keep others waiting. The lock goes with the process."""
-    with open(os.path.join(ROOT, "course.py"), "rb") as file:
+    path = os.path.join(ROOT, "course.py")
+    with open(path, "r+b" if os.access(path, os.W_OK) else "rb") as file:  # NFS locks only what may be written to
         told = False
         while not lock(file):
             if not told:
@@ -244,14 +256,25 @@ def lock(file):
     return True
 
 
-def create():
-    """Make a new, empty .venv."""
+def remove():
+    """Delete .venv."""
+    shutil.rmtree(REMOVED, ignore_errors=True)
+    os.rename(VENV, REMOVED)
+    shutil.rmtree(REMOVED)
+
+
+def require_venv_module():
+    """Stop where Python cannot make virtual environments."""
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         package = "python%d.%d-venv" % sys.version_info[:2]
         stop("%s cannot make virtual environments. On Debian or Ubuntu: `apt install %s`." % (sys.executable, package))
+
+
+def create():
+    """Make a new, empty .venv."""
     require_space(GIGABYTES_WITH_CUDA if brings_cuda() and has_nvidia() else GIGABYTES_NEEDED)
     if not os.path.isdir(VENV):
         os.mkdir(VENV)
@@ -285,11 +308,11 @@ def install(extras):
     print("Installing the packages pinned in constraints.txt (some minutes the first time).", flush=True)
     before = recorded()
     record(dict(before, finished=False))
-    if brings_cuda() and not has_nvidia():
-        install_small_torch()
     asked = [name for name in extras.split(",") if name]
     what = "Installing" + "".join(" what %s" % about for name, about in EXTRAS if name in asked[-1:])
     try:
+        if brings_cuda() and not has_nvidia():
+            install_small_torch()
         run_logged(PIP + ["-c", "constraints.txt", "-e", ".[%s]" % extras if extras else "."], what)
     except SystemExit:
         record(before)  # pip gave up by itself: what worked before still works
@@ -316,7 +339,9 @@ def install_small_torch():
     failed = logged(get_uv) or logged(uv + ["--torch-backend=cpu", torch], UV_HTTP_RETRIES="1", UV_HTTP_TIMEOUT="20")
     shutil.rmtree(folder, ignore_errors=True)
     if failed:
-        print(LARGE_TORCH % log_lines()[-1][:80], flush=True)
+        print(LARGE_TORCH % (log_lines() or ["it was ended"])[-1][:80], flush=True)
+        if ask(TORCH) and ask("import torch") is None:  # half of it
+            logged([PYTHON, "-m", "pip", "uninstall", "--yes", "torch"])
         require_space(GIGABYTES_WITH_CUDA)
 
 
@@ -491,7 +516,10 @@ def clean():
     """Remove .venv and caches, and nothing that anyone wrote."""
     with alone():
         if fault() != "missing":
-            shutil.rmtree(VENV)
+            if not os.path.exists(RECORD):
+                stop("%s was not made by this program, so it is left alone." % VENV)
+            remove()
+        shutil.rmtree(REMOVED, ignore_errors=True)
     for folder, names, _ in os.walk(ROOT):
         for name in [name for name in names if name in CACHES]:
             shutil.rmtree(os.path.join(folder, name))

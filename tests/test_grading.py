@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -22,7 +23,7 @@ from vae_lessons.checks import EXERCISES, TASKS
 from vae_lessons.cli import app
 from vae_lessons.grading import inside, marking, walls
 from vae_lessons.grading.inside import STOP
-from vae_lessons.grading.results import page_name
+from vae_lessons.grading.results import Store, page_name
 from vae_lessons.grading.submissions import Unreadable, read, read_exercises
 from vae_lessons.grading.walls import Lane, LaneError, Limits, Walls
 
@@ -408,6 +409,7 @@ def test_nothing_can_be_left_elsewhere(lane, forbidden, told):
 
 
 @pytest.mark.long
+@needs_walls
 def test_a_flood_of_messages_ends_the_child(lane):
     """They are valid, and there is always another before the time for one step is over."""
     flood = (
@@ -429,6 +431,7 @@ def test_a_child_has_limits_of_its_own(lane):
 
 
 @pytest.mark.long
+@needs_walls
 def test_memory_is_counted_over_all_children(lane):
     source = "import os, time\nfor _ in range(3): os.fork()\nx = bytearray(os.urandom(1 << 20) * 100)\ntime.sleep(60)"
     lost, _ = look(lane, source, Limits(seconds=60, bytes=400 << 20))
@@ -479,7 +482,7 @@ def test_one_quiet_look_is_not_enough(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("around", [WALLS, Walls(None, False)], ids=["walls", "no walls"])
 def test_nothing_is_left_running_after_a_submission(around):
-    program = "import time; time.sleep(3600)  # left_running_after_a_submission"
+    program = "import time; time.sleep(60)  # left_running_after_a_submission"
     left = (
         "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
         f"    if os.fork() == 0: os.execv(sys.executable, [sys.executable, '-c', {program!r}])\n    os._exit(0)\n"
@@ -493,16 +496,19 @@ def test_nothing_is_left_running_after_a_submission(around):
         lane.close()
 
 
-APART = [
-    *("--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent", "--new-session"),
-    *("--ro-bind", "/dev/null", str(WALLS.bwrap)),
-]  # nothing in here reaches a process outside, and bubblewrap is not to be found
+ORDINARY = ["--dev-bind", "/", "/", "--unshare-user", "--uid", "1000", "--gid", "1000"]
+APART = [*ORDINARY, "--unshare-pid", "--proc", "/proc", "--die-with-parent", "--new-session"]
+NO_WALLS = [
+    "--ro-bind",
+    "/dev/null",
+    str(WALLS.bwrap),
+]  # nothing in here reaches a process outside, or finds bubblewrap
 
 
 def run_apart(folder, *more):
     """The command without bubblewrap, where nothing but itself can be harmed: its exit code and what it says."""
     command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", folder / "out", "--root", ROOT]
-    command = [str(word) for word in (WALLS.bwrap, *APART, *command, "--seconds", 2, *more)]
+    command = [str(word) for word in (WALLS.bwrap, *APART, *NO_WALLS, *command, "--seconds", 2, *more)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
     return done.returncode, done.stdout
 
@@ -553,6 +559,44 @@ def test_a_run_that_was_killed_names_who_was_being_run(tmp_path):
     assert [line for line in result.output.splitlines() if "so it was run last and alone" in line]
     assert kept(tmp_path / "out") == 5
     assert "was being run" not in run(tmp_path / "in", "--out", tmp_path / "out").output
+
+
+def test_nobody_is_accused_of_what_another_file_or_a_fault_of_ours_did(tmp_path):
+    with closing(Store(tmp_path)) as store:
+        store.begin("ann", NAME, "one file")
+        store.begin("bob", NAME, "a file")
+        store.begin("eve", NAME, "a file")
+        store.end("bob", NAME)  # a fault of ours
+    with closing(Store(tmp_path)) as store:
+        assert store.killed() == {("ann", NAME, "one file"): 1, ("eve", NAME, "a file"): 1}
+        store.begin("ann", NAME, "another file")
+        store.begin("eve", NAME, "a file")
+    with closing(Store(tmp_path)) as store:
+        assert store.killed() == {("ann", NAME, "another file"): 1, ("eve", NAME, "a file"): 2}
+        store.begin("eve", NAME, "a file")
+        store.end()  # in good order
+    with closing(Store(tmp_path)) as store:
+        assert store.killed()["eve", NAME, "a file"] == 2
+
+
+def test_a_program_that_only_calls_itself_bubblewrap_is_none(tmp_path, monkeypatch):
+    program = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+    (tmp_path / "bwrap").write_text(program, encoding="utf-8")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = Walls.here()  # runs nothing but a line of ours
+    assert (found.bwrap, found.why_not) == (
+        None,
+        "bubblewrap does not work here (it gives no process numbers of its own)",
+    )
+
+
+@needs_walls
+def test_a_warm_process_without_its_own_process_numbers_ends_at_once(tmp_path):
+    settings = json.dumps({"control": 0, "folder": str(tmp_path), "namespace": True, "uid": None})
+    command = [WALLS.bwrap, *APART, sys.executable, "-m", "vae_lessons.grading.inside", settings]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "no process numbers of its own")
 
 
 def not_found(name):
@@ -656,7 +700,7 @@ def test_an_ordinary_user_has_walls_too(tmp_path):
     hand_in(tmp_path / "in", "honest", answered())
     for student, body in bodies.items():
         hand_in(tmp_path / "in", student, answered(kl__split=function + body))
-    bwrap = [WALLS.bwrap, *APART[:8], "--unshare-user", "--uid", "1000", "--gid", "1000"]
+    bwrap = [WALLS.bwrap, *APART]
     command = ["grade", tmp_path / "in", "--out", tmp_path / "out", "--root", ROOT, "--seconds", 5]
     subprocess.run([*bwrap, sys.executable, "-m", "vae_lessons.cli", *map(str, command)], check=True)
     wrong = [row for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"]
@@ -755,7 +799,7 @@ def test_two_runs_do_not_write_to_the_same_folder(tmp_path):
     for n in range(40):
         hand_in(tmp_path / "in", f"student {n}", answered(extra=[SLOW]))
     process = start(tmp_path, tmp_path / "out")
-    result = run(tmp_path / "in", "--out", tmp_path / "out")
+    result = run_here(tmp_path / "in", "--out", tmp_path / "out")
     assert process.poll() is None
     process.kill()
     process.communicate()

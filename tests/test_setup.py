@@ -365,6 +365,36 @@ def test_what_is_no_venv_is_left_alone(course, command, kind):
     assert mine.read_text(encoding="utf-8") == "mine"
 
 
+def test_a_removal_that_was_interrupted_is_made_good(course, venv, steps, monkeypatch):
+    (venv / "lib" / "large").mkdir(parents=True)
+    course.record({**course.wanted("test"), "folder": "elsewhere"})
+    real = shutil.rmtree
+
+    def interrupted(path, **named):
+        if path == course.REMOVED and os.path.exists(path):
+            raise KeyboardInterrupt
+        real(path, **named)
+
+    monkeypatch.setattr(course.shutil, "rmtree", interrupted)
+    assert course.main(["setup"]) == 130
+    monkeypatch.setattr(course.shutil, "rmtree", real)
+    assert course.main(["setup"]) == 0
+    assert course.fault() is None
+    assert course.main(["clean"]) == 0
+    assert not os.path.exists(course.VENV)
+    assert not os.path.exists(course.REMOVED)
+
+
+@pytest.mark.parametrize("command", ["setup", "clean"])
+def test_a_venv_that_somebody_else_made_is_left_alone(course, venv, steps, command):
+    os.remove(course.RECORD)
+    make_for_another_python(course)
+    (venv / "mine").touch()
+    with pytest.raises(SystemExit, match=r"was not made by this program.*left alone"):
+        course.main([command])
+    assert (venv / "mine").exists()
+
+
 # Installing
 
 
@@ -487,6 +517,16 @@ def test_where_that_fails_pip_has_its_way_if_there_is_space(course, commands, mo
     monkeypatch.setattr(course, "GIGABYTES_WITH_CUDA", 1e9)
     with pytest.raises(SystemExit, match="Free some space"):
         course.install("")
+    assert course.recorded() == {"finished": False}  # as before
+
+
+def test_half_a_torch_is_taken_away(course, commands, monkeypatch):
+    says = {course.TORCH: ["torch of another version"], "import torch": None}
+    monkeypatch.setattr(course, "ask", lambda program: says.get(program, []))
+    fail_at(2, course, commands, monkeypatch)
+    course.install("")
+    assert [command[-1] for command in commands[-2:]] == ["torch", "."]
+    assert "uninstall" in commands[-2]
 
 
 @pytest.mark.parametrize("why", ["GPU", "other system", "installed before"])

@@ -10,8 +10,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from typer.testing import CliRunner
 
+from vae_lessons import work
 from vae_lessons.cli import app
-from vae_lessons.work import merge, update
+from vae_lessons.work import lay_out, merge, update
 
 STUB = "def f(x):\n    raise NotImplementedError"
 
@@ -224,3 +225,24 @@ def test_progress_of_all_exercises(course):
     result = CliRunner().invoke(app, ["progress", "--root", str(course)])
     assert result.exit_code == 0
     assert "Exercise 04  ■□□□□□  1 of 6 passed" in result.output
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 1), (["--only-new"], 0)], ids=["asked for", "before JupyterLab"])
+def test_a_course_that_is_only_to_be_read_gets_one_line(course, monkeypatch, options, code):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(work, "update", forbidden)
+    result = CliRunner().invoke(app, ["update", "--root", str(course), *options])
+    assert result.exit_code == code
+    assert "work/ cannot be written" in result.output
+
+
+def test_lesson_00_lays_the_exercises_out_once(course):
+    lay_out(course)
+    assert sources(mine(course))[0] == "# Exercise"
+    (course / "work" / "04_kl.ipynb").unlink()
+    lay_out(course)
+    assert not (course / "work" / "04_kl.ipynb").exists()  # a student's folder is the student's
+    lay_out(course / "exercises")  # no course there: nothing happens
+    assert not (course / "exercises" / "work").exists()

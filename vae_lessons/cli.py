@@ -55,7 +55,11 @@ def update(
         raise typer.Exit(
             _fail(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
         )
-    done = work.update(root, only_new)
+    try:
+        done = work.update(root, only_new)
+    except OSError as error:
+        code = _fail(f"work/ cannot be written ({error}). For the exercises, copy the course into a folder of your own")
+        raise typer.Exit(0 if only_new else code) from error
     for name, what in done.items():
         if what != "unchanged":
             typer.echo(f"work/{name}.ipynb: {what}")
@@ -134,7 +138,9 @@ def grade(
     from vae_lessons.grading.walls import Walls
 
     walls = Walls.here()
-    if without_walls and not walls.bwrap:
+    if without_walls and dask is not None:
+        typer.echo("vae-lessons: workers on which bubblewrap does not work run students' code all the same", err=True)
+    elif without_walls and not walls.bwrap:
         typer.echo(f"vae-lessons: no walls stand ({walls.why_not}), and {walls.danger()}", err=True)
     limits = grading.Limits(seconds=seconds, total_seconds=max(seconds, total_seconds), bytes=memory << 20)
     try:

@@ -115,8 +115,10 @@ def grade(
         stamp = (seed, asdict(limits), vae_lessons.__version__, _version(root))
         prints = {one: _print(one, stamp) for one in found}
         changed = [one for one in found if store.fingerprint(one.student, one.exercise) != prints[one]]
-        todo, suspects, left_out = _after_a_kill(changed, store.killed(), bool(walls.bwrap))
-        troubles += left_out
+        killed = store.killed()
+        runs = {one: killed.get((one.student, one.exercise, prints[one]), 0) for one in changed}
+        todo, suspects, told = _after_a_kill(runs, bool(walls.bwrap) if dask is None else not without_walls)
+        troubles += told
         if dask is None:
             how = (mark, (seed, limits, walls, hidden))
         else:
@@ -128,8 +130,8 @@ def grade(
             tqdm(total=count, unit="submission", disable=None, smoothing=0.1) as progress,
         ):
             for submission, future in chain(
-                _as_completed(_started(todo, store, executor, exercises, *how), most),
-                _as_completed(_started(suspects, store, executor, exercises, *how), 1),
+                _as_completed(_started(todo, prints, store, executor, exercises, *how), most),
+                _as_completed(_started(suspects, prints, store, executor, exercises, *how), 1),
             ):
                 try:
                     store.save(submission.student, submission.exercise, prints[submission], future.result())
@@ -139,6 +141,7 @@ def grade(
                 except NoWalls:
                     raise
                 except Exception as error:  # ours, not the student's: the others go on
+                    store.end(submission.student, submission.exercise)
                     troubles.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
                 progress.update()
         marked = {
@@ -195,14 +198,13 @@ def _print(submission, stamp):
         return fingerprint(str(error).encode(), *stamp)
 
 
-def _after_a_kill(submissions, killed: dict[tuple[str, str], int], walled: bool):
+def _after_a_kill(killed: dict[Submission, int], walled: bool):
     """What to run, what to run after that, one by one, and words about who was being run when marking was killed.
 
     The second time nothing else is being run, so that without walls whoever is met again is left out.
     """
     todo, suspects, told = [], [], []
-    for one in submissions:
-        runs = killed.get((one.student, one.exercise), 0)
+    for one, runs in killed.items():
         words = f"{one.student}/{one.exercise}: was being run when marking was killed"
         if not runs:
             todo.append(one)
@@ -220,13 +222,13 @@ def _noted(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
-        store.end_all()
+        store.end()
 
 
-def _started(submissions, store, executor, exercises, work, given) -> Iterator[tuple[Submission, Future]]:
+def _started(submissions, prints, store, executor, exercises, work, given) -> Iterator[tuple[Submission, Future]]:
     """Start one submission after another, each when it is asked for."""
     for submission in submissions:
-        store.begin(submission.student, submission.exercise)
+        store.begin(submission.student, submission.exercise, prints[submission])
         yield submission, _start(executor, submission, exercises, work, given)
 
 

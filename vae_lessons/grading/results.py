@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS submissions (
     seconds REAL NOT NULL, bytes INTEGER NOT NULL, remarks TEXT NOT NULL, answers TEXT NOT NULL,
     PRIMARY KEY (student, exercise));
 CREATE TABLE IF NOT EXISTS under_way (
-    student TEXT, exercise TEXT, killed INTEGER NOT NULL, running INTEGER NOT NULL, PRIMARY KEY (student, exercise));
+    student TEXT, exercise TEXT, fingerprint TEXT NOT NULL, killed INTEGER NOT NULL, running INTEGER NOT NULL,
+    PRIMARY KEY (student, exercise));
 CREATE TABLE IF NOT EXISTS results (
     student TEXT, exercise TEXT, task TEXT, points REAL NOT NULL, max_points REAL NOT NULL,
     verdict TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (student, exercise, task));
@@ -66,22 +67,28 @@ class Store:
         """All settings that were written down."""
         return dict(self.connection.execute("SELECT name, value FROM settings"))
 
-    def begin(self, student: str, exercise: str) -> None:
+    def begin(self, student: str, exercise: str, fingerprint: str) -> None:
         """Note that a submission is being run, so that a run that is killed meanwhile leaves its name."""
         self.connection.execute(
-            "INSERT INTO under_way VALUES (?, ?, 0, 1) ON CONFLICT DO UPDATE SET running = 1", (student, exercise)
+            "INSERT INTO under_way VALUES (?, ?, ?, 0, 1) ON CONFLICT (student, exercise) DO UPDATE SET running = 1, "
+            "killed = CASE fingerprint WHEN excluded.fingerprint THEN killed ELSE 0 END, "
+            "fingerprint = excluded.fingerprint",
+            (student, exercise, fingerprint),
         )
 
-    def end_all(self) -> None:
-        """Note that nothing is being run any more: the run ends in good order."""
-        self.connection.execute("UPDATE under_way SET running = 0")
-        self.connection.execute("DELETE FROM under_way WHERE killed = 0")
+    def end(self, student: str | None = None, exercise: str | None = None) -> None:
+        """Note that a submission is being run no more, or that none is, because the run ends in good order."""
+        self.connection.execute(
+            "UPDATE under_way SET running = 0 WHERE ? IS NULL OR (student = ? AND exercise = ?)",
+            (student, student, exercise),
+        )
+        self.connection.execute("DELETE FROM under_way WHERE killed = 0 AND running = 0")
 
-    def killed(self) -> dict[tuple[str, str], int]:
-        """Submissions that were being run when a run was killed, and how many runs, until they get a result."""
+    def killed(self) -> dict[tuple[str, str, str], int]:
+        """By student, exercise and fingerprint: in how many runs that were killed a submission was being run."""
         self.connection.execute("UPDATE under_way SET killed = killed + 1, running = 0 WHERE running = 1")
-        rows = self.connection.execute("SELECT student, exercise, killed FROM under_way ORDER BY student, exercise")
-        return {(student, exercise): killed for student, exercise, killed in rows}
+        rows = self.connection.execute("SELECT student, exercise, fingerprint, killed FROM under_way")
+        return {(student, exercise, fingerprint): killed for student, exercise, fingerprint, killed in rows}
 
     def fingerprint(self, student: str, exercise: str) -> str | None:
         """What a submission was marked with; None where it has not been."""
