@@ -113,7 +113,7 @@ class Case:
         root: as root; else as an ordinary user.
         hidden: programs that are not there.
         network: whether there is one.
-        read_only_home: whether nothing can be written at home.
+        read_only: where nothing can be written: "home", "course".
         git: whether the folder is a git checkout.
         folder: its name.
         variables: of the environment.
@@ -124,7 +124,7 @@ class Case:
     root: bool = False
     hidden: tuple[str, ...] = ()
     network: bool = True
-    read_only_home: bool = False
+    read_only: str = ""
     git: bool = True
     folder: str = "course"
     variables: dict[str, str] = field(default_factory=dict)
@@ -149,7 +149,8 @@ CASES = (
         variables=CP1252,
     ),
     Case("neither .git nor git", (SETUP, quick(f"{QUICK} or test_setup")), hidden=("git",), git=False),
-    Case("read-only home", (SETUP, quick("02_gaussian or test_plotting"), LAB_OPENS), read_only_home=True),
+    Case("read-only home", (SETUP, quick("02_gaussian or test_plotting"), LAB_OPENS), read_only="home"),
+    Case("read-only course that is set up", (SETUP, LAB_OPENS), read_only="course"),
     Case(
         "a package is missing; two set-ups at once",
         (
@@ -202,7 +203,7 @@ class Machine:
         folder = self.home / name
         self.folder.rename(folder)
         self.folder = folder
-        for path, text in self.known.items():
+        for path, text in ((path, text) for path, text in self.known.items() if (folder / path).exists()):
             text = re.sub(rb"\A#!.*python[\d.]*\n", SCRIPT, text)
             (folder / path).write_bytes(text.replace(os.fsencode(ROOT), os.fsencode(folder)))
         about = json.dumps({**self.about, "folder": str(folder)})
@@ -267,9 +268,9 @@ class Machine:
             yield f"mount --bind {self.home}/python {prefix}"
         if not case.network:
             yield "ip link set lo up 2>/dev/null || " + shlex.join([sys.executable, "-c", LOOPBACK])
-        if case.read_only_home:
-            yield f"mount --bind {self.home}/student {self.home}/student"
-            yield f"mount -o remount,bind,ro {self.home}/student"
+        if case.read_only:
+            where = shlex.quote(str({"home": self.home / "student", "course": self.folder}[case.read_only]))
+            yield f"mount --bind {where} {where}; mount -o remount,bind,ro {where}"
 
     def bystander(self, case: Case, command: str):
         """Lines of bash that run the command beside a process that has to outlive it."""
