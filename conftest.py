@@ -42,7 +42,7 @@ def pytest_terminal_summary(terminalreporter, config):
     reasons = Counter(found[2].removeprefix("Skipped: ") for found in skipped if isinstance(found, tuple))
     reasons.pop("all tests skipped by +SKIP option", None)  # examples in docstrings that are only to be read
     left = [f"{count} test{'s' * (count > 1)}: {reason}" for reason, count in reasons.items()]
-    if config.option.markexpr == "not long" and config.option.nbval:  # as `make test` does
+    if config.option.markexpr == "not long" and config.getoption("nbval", False):  # as `make test` does
         left.insert(0, TIERS)
     if left:
         terminalreporter.write_line("Left out: " + "; ".join(left))

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 import nbformat
+import nbval.kernel
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -788,6 +789,25 @@ def test_nbval_compares_outputs_in_this_environment(tmp_path):
     environment = {**os.environ, "JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_PLATFORM_DIRS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
     assert "1 failed, 3 passed" in done.stdout
+
+
+def test_a_kernel_that_does_not_start_is_started_again_but_not_for_ever(monkeypatch):
+    tries = []
+
+    def start(patience, **named):
+        tries.append(patience)
+        if len(tries) < succeeds_at:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return named["kernel_name"]
+
+    monkeypatch.setattr("nbval.kernel.start_new_kernel", start)
+    load(ROOT / "conftest.py").pytest_configure()
+    succeeds_at = 3
+    assert nbval.kernel.start_new_kernel(kernel_name="python3") == "python3"
+    assert tries == [30, 60, 120]
+    succeeds_at = 99
+    with pytest.raises(RuntimeError, match="Kernel died"):
+        nbval.kernel.start_new_kernel(kernel_name="python3")
 
 
 def test_processor_settings_are_counted(monkeypatch, capsys):
