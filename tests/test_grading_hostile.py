@@ -16,9 +16,12 @@ import time
 import nbformat
 import psutil
 import pytest
+import torch
 from handed_in import ROOT, WALLS, answered, hand_in, needs_walls, notebook
 
 from vae_lessons import grading
+from vae_lessons.checks import TASKS
+from vae_lessons.checks.task import judge
 from vae_lessons.grading.walls import Limits
 
 pytestmark = [needs_walls, pytest.mark.long]
@@ -26,6 +29,8 @@ LIMITS = Limits(seconds=3, total_seconds=15, bytes=512 << 20)
 TASK = "kl/normals"
 RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"
 MARK = "left_running_by_a_student"  # in the command line of what is left running
+REFERENCES, ANSWER = "vae_lessons.checks.lesson_04", "normals"  # the module and the function that answers the task
+REFERENCES_FILE = f"{REFERENCES.replace('.', '/')}.py"
 
 
 def function(body):
@@ -110,18 +115,18 @@ IN_THE_ANSWER = {
         "raised",
     ),
     "reads the references": (
-        "from vae_lessons.checks.lesson_04 import normals\nreturn normals(mu_q, log_var_q, mu_p, log_var_p)",
+        f"from {REFERENCES} import {ANSWER}\nreturn {ANSWER}(mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
     ),
     "reads the references' file": (
-        "space = {}; exec(open('ROOT/vae_lessons/checks/lesson_04.py').read(), space)\n"
-        "return space['normals'](mu_q, log_var_q, mu_p, log_var_p)",
+        f"space = {{}}; exec(open('ROOT/{REFERENCES_FILE}').read(), space)\n"
+        f"return space['{ANSWER}'](mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
     ),
     "looks for the references in memory": (
         "import gc, types\n"
         "found = [o for o in gc.get_objects() if isinstance(o, types.FunctionType)]\n"
-        "found = [o for o in found if 'lesson_' in str(o.__module__)]\n"
+        f"found = [o for o in found if o.__module__ == '{REFERENCES}' and o.__name__ == '{ANSWER}']\n"
         "return found[0](mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
     ),
@@ -357,6 +362,17 @@ def grades(run):
 
 def others(grades, student):
     return {task: row["verdict"] for task, row in grades[student].items() if task != TASK}
+
+
+@pytest.mark.parametrize("name", [name for name in IN_THE_ANSWER if name.startswith(("reads", "looks"))])
+def test_what_an_attack_reads_is_there_outside_and_would_pass(name):
+    """So that it is the sandbox that stops it, and no misspelt name."""
+    source = (
+        function(IN_THE_ANSWER[name][0]).replace("SUBMISSIONS/honest", f"{ROOT}/solutions").replace("ROOT", str(ROOT))
+    )
+    space = {"torch": torch}
+    exec(source, space)
+    assert judge(TASKS[TASK], space["kl_normals"]).passed
 
 
 @pytest.mark.parametrize("name", IN_THE_ANSWER)
