@@ -48,7 +48,8 @@ EXTRAS = (
     ("browser", "tests in a browser need"),
 )
 COMMANDS = ("lab", "test", "test-long", "test-browser", "test-machines", "test-all", "site", "setup", "clean")
-CODE = ["course.py", "conftest.py", "benchmarks", "docs", "sources", "tests", "vae_lessons"]  # not what users put here
+# What ruff checks: not what users put here
+CODE = ["course.py", "conftest.py", "benchmarks", "docs", "sources", "tests", "vae_course", "vae_lessons"]
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
 SETTINGS = "share/jupyter/lab/settings/overrides.json"  # in .venv: no questions about news and new versions
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
@@ -147,7 +148,7 @@ def there(name):
     spec = name.isidentifier() and find_spec(name)
     return bool(spec and spec.origin)
 """
-INSTALLED = FIND + "print(*filter(there, {*packages_distributions(), 'vae_lessons'}), sep='\\n')"
+INSTALLED = FIND + "print(*filter(there, {*packages_distributions(), 'vae_course', 'vae_lessons'}), sep='\\n')"
 LOOK = "import sys; print('%d.%d' % sys.version_info[:2])\n"
 TORCH = "from importlib.metadata import version; print('torch==' + version('torch').split('+')[0])"
 LOOK_FOR = LOOK + FIND + "print(*[name for name in NAMES if not there(name)], sep='\\n')"
@@ -422,7 +423,7 @@ def lab(extra):
     if not os.path.exists(os.path.join(ROOT, FIRST_NOTEBOOK)):
         stop("%s is missing. `git restore notebooks` brings it back." % FIRST_NOTEBOOK)
     setup()
-    code = run([PYTHON, "-m", "vae_lessons.cli", "update", "--only-new"], environment())
+    code = run([PYTHON, "-m", "vae_course.cli", "update", "--only-new"], environment())
     if code:
         return code
     print("Opening JupyterLab. Ctrl-C here ends it.", flush=True)
@@ -436,7 +437,7 @@ PYTEST = ["pytest", "-n", "2", "--dist", "loadscope"]  # see conftest.py
 def test(extra):
     """Check the style, run the quick unit tests, and compare every notebook's outputs."""
     setup(["grade", "test"])
-    folders = ["tests", "vae_lessons", "notebooks", "solutions"]
+    folders = ["tests", "vae_course", "vae_lessons", "notebooks", "solutions"]
     folders = [name for name in folders if os.path.isdir(os.path.join(ROOT, name))]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"]
     return run_all(

@@ -20,7 +20,7 @@ import typer
 ROOT = Path(__file__).parents[1]
 LESSON = """
 from pathlib import Path
-from vae_lessons import build
+from vae_course import build
 notebook = build.read_source(Path("sources/lessons/01_autoencoder.py"))
 started = time.perf_counter()
 build.execute(notebook, Path("notebooks"), "01", cell_timeout=1800)

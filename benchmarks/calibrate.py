@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vae_lessons.build import BuildError, execute, read_source
+from vae_course.build import BuildError, execute, read_source
 
 ROOT = Path(__file__).parents[1]
 

@@ -61,7 +61,7 @@ def memory(process: psutil.Process) -> int:
 
 def grade(folder: Path) -> tuple[float, float, dict]:
     """Mark `submitted/` with this project: seconds, GiB and the report."""
-    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "submitted", "--out", folder / "results"]
+    command = [sys.executable, "-m", "vae_course.cli", "grade", folder / "submitted", "--out", folder / "results"]
     seconds, peak = measured([*command, "--root", ROOT], folder)
     return seconds, peak, json.loads((folder / "results" / "report.json").read_text(encoding="utf-8"))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from vae_lessons.build import execute, wanted
+from vae_course.build import execute, wanted
 
 ROOT = Path(__file__).parents[1]
 PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"  # KiB on Linux

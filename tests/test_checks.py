@@ -13,10 +13,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from scipy.stats import norm
 
-from vae_lessons import checks, distributions, latents
-from vae_lessons.checks.observe import Draws, Gradients, LibraryCalled, Seed, observe_cases, switched_off, values
-from vae_lessons.checks.task import Close, Key, Mistake, SameMoments, Task, decide, judge
-from vae_lessons.progress import recorded, report
+from vae_course import check, tasks
+from vae_course.judging.check import CheckFailed
+from vae_course.judging.judge import Key, decide, judge
+from vae_course.judging.task import Close, Mistake, SameMoments, Task
+from vae_course.progress import recorded, report
+from vae_course.tasks import EXERCISES, POINTS
+from vae_course.visible.observe import Draws, Gradients, LibraryCalled, Seed, observe_cases, switched_off, values
+from vae_lessons import distributions, latents
 
 
 def draw(rng):
@@ -26,14 +30,13 @@ def draw(rng):
 
 TASK = Task(
     name="test/scaled",
-    points=1,
     draw=draw,
     reference=lambda a, b: a * b,
     mistakes=(
-        Mistake("added", lambda a, b: a + b, "Not a sum."),
-        Mistake("only right for positive numbers", lambda a, b: abs(a) * b, "Try a negative number."),
-        Mistake("summed", lambda a, b: (a * b).sum(), "One number for each."),
-        Mistake("always fails", lambda a, b: a / [], "Never read."),
+        Mistake("added", "Not a sum.", lambda a, b: a + b),
+        Mistake("only right for positive numbers", "Try a negative number.", lambda a, b: abs(a) * b),
+        Mistake("summed", "One number for each.", lambda a, b: (a * b).sum()),
+        Mistake("always fails", "Never read.", lambda a, b: a / []),
     ),
 )
 
@@ -120,10 +123,10 @@ def test_the_smallest_failing_case_is_shown_with_both_numbers():
 
 def test_a_mistake_in_the_first_of_two_results_is_named_whatever_the_second():
     mistakes = (
-        Mistake("added", lambda a, b: (a + b, (a + b).sum()), "Not a sum."),
-        Mistake("only the total is wrong", lambda a, b: (a * b, (a + b).sum()), "The first is right."),
+        Mistake("added", "Not a sum.", lambda a, b: (a + b, (a + b).sum())),
+        Mistake("only the total is wrong", "The first is right.", lambda a, b: (a * b, (a + b).sum())),
     )
-    task = Task("test/two", 1, draw, lambda a, b: (a * b, (a * b).sum()), mistakes)
+    task = Task("test/two", draw, lambda a, b: (a * b, (a * b).sum()), mistakes)
     assert say(lambda a, b: (a + b, (a + b).sum()), task).message == "Not a sum."
     verdict = say(lambda a, b: (a + b, (a + b).mean() + 77), task)
     assert verdict.mistake == "added"
@@ -151,9 +154,9 @@ RESEMBLES_NOTHING = (
 )
 
 
-@pytest.mark.parametrize("name", checks.TASKS)
+@pytest.mark.parametrize("name", POINTS)
 def test_what_resembles_nothing_is_told_as_such_and_is_no_known_mistake(name):
-    task = checks.TASKS[name]
+    task = tasks.task(name)
     key = Key(task, task.inputs(5))
     for result in RESEMBLES_NOTHING:
         verdict = decide(key, observe_cases(task.observe, lambda *_, result=result, **__: result, key.cases))
@@ -170,7 +173,7 @@ def test_many_empty_rows_are_not_counted_one_by_one():
         def __iter__(self):
             raise AssertionError("row by row")
 
-    task = checks.TASKS["kl/split"]
+    task = tasks.task("kl/split")
     key = Key(task, task.inputs(5))
     assert decide(key, [{"result": Rows()} for _ in key.cases]).kind == "type"
 
@@ -215,11 +218,11 @@ def far_away_at_first():
 )
 def test_a_draw_far_away_does_not_excuse_the_others(name, make):
     for seed in range(10):
-        assert not judge(checks.TASKS[name], make(), seed).passed
+        assert not judge(tasks.task(name), make(), seed).passed
 
 
 def test_gradients_are_looked_at():
-    task = Task("test/gradient", 1, draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
+    task = Task("test/gradient", draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
     assert say(lambda a, b: a * b, task).passed
     for cut in (lambda a, b: (a * b).detach(), lambda a, b: a.detach() * b):
         assert "gradient of the result for a" in say(cut, task).title
@@ -232,17 +235,17 @@ def test_the_librarys_own_function_is_no_answer_and_works_again_afterwards():
     def called(mu, log_var):
         return distributions.kl_to_standard_normal(mu, log_var)
 
-    verdict = judge(checks.TASKS["kl/standard_normal"], called)
+    verdict = judge(tasks.task("kl/standard_normal"), called)
     assert verdict.kind == "library"
     assert "You call the library's own kl_to_standard_normal." in verdict.message
     assert called(mu, log_var).tolist() == [2.5]
-    with pytest.raises(checks.CheckFailed, match="kl_normal"):  # asked for in another task of the same exercise
-        checks.check("kl/standard_normal", lambda mu, log_var: distributions.kl_normal(mu, log_var, 0 * mu, 0 * mu))
-    task = checks.TASKS["latent/traverse"]
+    with pytest.raises(CheckFailed, match="kl_normal"):  # asked for in another task of the same exercise
+        check("kl/standard_normal", lambda mu, log_var: distributions.kl_normal(mu, log_var, 0 * mu, 0 * mu))
+    task = tasks.task("latent/traverse")
     assert judge(task, lambda z, index, mu, steps: latents.traverse(z, index, steps)).kind == "library"
 
 
-@pytest.mark.parametrize("name", sorted({name for names in checks.LIBRARY.values() for name in names}))
+@pytest.mark.parametrize("name", sorted({name for exercise in EXERCISES for name in tasks.library_of(exercise)}))
 def test_what_is_switched_off_is_there_and_told_by_its_name(name):
     module, _, function = name.rpartition(".")
     with switched_off([name]), pytest.raises(LibraryCalled, match=function):
@@ -252,7 +255,6 @@ def test_what_is_switched_off_is_there_and_told_by_its_name(name):
 def sampling(function, errors=6.0):
     task = Task(
         "test/draws",
-        1,
         lambda rng: {"mu": torch.tensor([1.0, -2.0]), "n": 2_000, "generator": Seed(int(rng.integers(2**31)))},
         lambda mu, n, generator: mu + 3 * torch.randn(n, 2, generator=generator, dtype=torch.float64),
         TASK.mistakes,
@@ -276,7 +278,7 @@ def test_draws_are_judged_by_their_moments():
 
 
 def test_a_word_and_a_number_may_come_in_a_list():
-    task = Task("test/word", 1, draw, lambda a, b: ("up" if a.sum() > 0 else "down", a.sum()), TASK.mistakes)
+    task = Task("test/word", draw, lambda a, b: ("up" if a.sum() > 0 else "down", a.sum()), TASK.mistakes)
     assert say(lambda a, b: ["up" if a.sum() > 0 else "down", a.sum().item()], task).passed
     assert not say(lambda a, b: ["up" if a.sum() > 0 else "down", a.sum().item() + 1], task).passed
 
@@ -306,7 +308,7 @@ def test_words_are_compared_whatever_their_case():
 
 def test_the_reference_gets_float64_and_the_student_what_the_text_says():
     dtypes = []
-    task = Task("test/dtype", 1, draw, lambda a, b: dtypes.append(a.dtype) or a * b, TASK.mistakes)
+    task = Task("test/dtype", draw, lambda a, b: dtypes.append(a.dtype) or a * b, TASK.mistakes)
     judge(task, lambda a, b: dtypes.append(a.dtype) or a * b)
     assert set(dtypes[: task.cases]) == {torch.float32}
     assert set(dtypes[task.cases :]) == {torch.float64}
@@ -329,7 +331,7 @@ def shell():
 def test_a_notebook_shows_the_verdict_and_one_line_of_error(shell):
     with capture_output() as captured:
         result = shell.run_cell(
-            "from vae_lessons.checks import check\n"
+            "from vae_course import check\n"
             "def f(mu, log_var): return (mu**2 + log_var.exp() - 1 - log_var).sum(-1)\n"
             "check('kl/standard_normal', f)"
         )
@@ -347,18 +349,18 @@ def test_html_is_escaped():
 
 
 def test_a_script_gets_the_whole_text():
-    with pytest.raises(checks.CheckFailed, match="forgot the ½\nEvery number is too large"):
-        checks.check("kl/standard_normal", lambda mu, log_var: (mu**2 + log_var.exp() - 1 - log_var).sum(-1))
+    with pytest.raises(CheckFailed, match="forgot the ½\nEvery number is too large"):
+        check("kl/standard_normal", lambda mu, log_var: (mu**2 + log_var.exp() - 1 - log_var).sum(-1))
 
 
 def test_an_unknown_task_names_the_nearest_one():
     with pytest.raises(ValueError, match="did you mean 'kl/standard_normal'"):
-        checks.check("kl/standard_normals", abs)
+        check("kl/standard_normals", abs)
 
 
 def test_progress_outlives_the_kernel(tmp_path):
     (tmp_path / ".course").mkdir()
-    script = "from vae_lessons.checks import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
+    script = "from vae_course import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
     assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path).returncode == 0
     assert recorded(tmp_path) == {"kl/discrete": True}
     broken = script.replace("nansum", "sum")
@@ -375,16 +377,16 @@ def test_a_damaged_record_is_no_error(tmp_path):
 
 
 def test_outside_the_work_folder_nothing_is_written(tmp_path):
-    script = "from vae_lessons.checks import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
+    script = "from vae_course import check\ncheck('kl/discrete', lambda q, p: (q * (q / p).log()).nansum())"
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     assert not list(Path(tmp_path).iterdir())
 
 
 def test_the_report_says_what_is_next():
-    text = report(["04"], {"kl/discrete": True})
+    text = report(["ex04_kl_divergence"], {"kl/discrete": True})
     assert "■□□□□□  1 of 6 passed" in text
     assert text.endswith("Next: kl/standard_normal")
-    done = {task.name: True for task in checks.EXERCISES["04"]}
-    assert report(["04"], done).endswith("Nothing is left to do here.")
+    done = dict.fromkeys(EXERCISES["ex04_kl_divergence"], True)
+    assert report(["ex04_kl_divergence"], done).endswith("Nothing is left to do here.")
     with pytest.raises(ValueError, match="expected one of"):
         report(["99"], {})

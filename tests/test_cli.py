@@ -2,7 +2,7 @@ import nbformat
 import pytest
 from typer.testing import CliRunner
 
-from vae_lessons.cli import app
+from vae_course.cli import app
 
 
 @pytest.fixture

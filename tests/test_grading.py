@@ -15,42 +15,43 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from handed_in import NAMES, ROOT, WALLS, answered, cell, grade, hand_in, made_up, needs_walls, notebook
+from handed_in import ELBO, KL, ROOT, SANDBOX, answered, cell, grade, hand_in, made_up, needs_sandbox, notebook
 from typer.testing import CliRunner
 
-from vae_lessons import grading
-from vae_lessons.checks import EXERCISES, TASKS
-from vae_lessons.cli import app
-from vae_lessons.grading import inside, marking, walls
-from vae_lessons.grading.inside import STOP
-from vae_lessons.grading.results import Store, page_name
-from vae_lessons.grading.submissions import Unreadable, read, read_exercises
-from vae_lessons.grading.walls import Lane, LaneError, Limits, Walls
+from vae_course import tasks
+from vae_course.cli import app
+from vae_course.grading import marking, sandbox
+from vae_course.grading import run as grading
+from vae_course.grading.results import Store, page_name
+from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox, Worker, WorkerError
+from vae_course.grading.submissions import Unreadable, read, read_exercises
+from vae_course.tasks import EXERCISES
+from vae_course.visible import worker as worker_program
+from vae_course.visible.protocol import STOP, CellRan, Request, RunCell
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
     pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId"),  # made on purpose
 ]
 COURSE = read_exercises(ROOT)
-NAME = NAMES["04"]
 SEED = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _lanes():
+def _workers():
     yield
-    marking.close_lanes()
+    marking.close_workers()
 
 
-def mark(book, number="04", seed=SEED, limits=Limits()):  # noqa: B008
+def mark(book, exercise=KL, seed=SEED, limits=Limits()):  # noqa: B008
     """The results of one notebook, by task, and all of it."""
-    contents = read(nbformat.writes(book).encode(), COURSE[NAMES[number]])
-    marked = marking.mark(COURSE[NAMES[number]], contents, seed, limits, WALLS)
+    contents = read(nbformat.writes(book).encode(), COURSE[exercise])
+    marked = marking.mark(COURSE[exercise], contents, seed, limits, SANDBOX)
     return {result.task: result for result in marked.results}, marked
 
 
-def verdicts(book, number="04"):
-    return {task: result.verdict for task, result in mark(book, number)[0].items()}
+def verdicts(book, exercise=KL):
+    return {task: result.verdict for task, result in mark(book, exercise)[0].items()}
 
 
 def rows(path):
@@ -63,17 +64,17 @@ def run(*arguments):
 
 
 def run_here(*arguments):
-    """The command on harmless submissions, also where no walls stand."""
-    return run(*arguments, *([] if WALLS.bwrap else ["--without-walls"]))
+    """The command on harmless submissions, also where there is no sandbox."""
+    return run(*arguments, *([] if SANDBOX.bwrap else ["--no-sandbox"]))
 
 
-@pytest.mark.parametrize("number", [pytest.param(n, marks=[] if n == "04" else pytest.mark.long) for n in EXERCISES])
-def test_solutions_earn_all_points_and_stubs_none(number):
-    solved, marked = mark(notebook(number), number)
+@pytest.mark.parametrize("exercise", [pytest.param(e, marks=[] if e == KL else pytest.mark.long) for e in EXERCISES])
+def test_solutions_earn_all_points_and_stubs_none(exercise):
+    solved, marked = mark(notebook(exercise), exercise)
     assert {result.verdict for result in solved.values()} == {"passed"}
-    assert [result.points for result in solved.values()] == [task.points for task in EXERCISES[number]]
+    assert [result.points for result in solved.values()] == list(EXERCISES[exercise].values())
     assert not marked.remarks
-    assert set(verdicts(notebook(number, "exercises"), number).values()) == {"not written"}
+    assert set(verdicts(notebook(exercise, "exercises"), exercise).values()) == {"not written"}
 
 
 def test_a_known_mistake_is_named_without_the_secret_inputs():
@@ -97,7 +98,7 @@ def test_no_hint_tells_an_input(body, verdict):
     result = mark(answered(kl__standard_normal=f"def kl_to_standard_normal(mu, log_var):\n    {body}"))[0]
     found = result["kl/standard_normal"]
     assert found.verdict == verdict
-    case = TASKS["kl/standard_normal"].inputs(SEED)[0]
+    case = tasks.task("kl/standard_normal").inputs(SEED)[0]
     assert not any(f"{number:.2f}" in found.hint for number in case["mu"].ravel().tolist())
 
 
@@ -157,7 +158,7 @@ def test_the_same_of_many_cells_is_told_once():
     book = notebook()
     cell(book, "kl/discrete-check").source = "pass"
     book.cells += [cell(book, "kl/discrete-check")] * 50
-    remarks = read(nbformat.writes(book).encode(), COURSE[NAME]).remarks
+    remarks = read(nbformat.writes(book).encode(), COURSE[KL]).remarks
     assert remarks == ["kl-discrete-check: this cell is locked and was changed; what it says was ignored"]
 
 
@@ -186,8 +187,8 @@ def test_a_helper_that_is_written_again_later_does_not_change_earlier_answers():
 def test_an_old_notebook_format_is_read():
     old = nbformat.convert(notebook(), 3)
     data = nbformat.writes(old, version=3).encode()
-    contents = read(data, COURSE[NAME])
-    assert {r.verdict for r in marking.mark(COURSE[NAME], contents, SEED, Limits(), WALLS).results} == {"passed"}
+    contents = read(data, COURSE[KL])
+    assert {r.verdict for r in marking.mark(COURSE[KL], contents, SEED, Limits(), SANDBOX).results} == {"passed"}
 
 
 @pytest.mark.parametrize(
@@ -229,8 +230,8 @@ def without_ids(book, cells):
 )
 def test_of_a_notebook_only_what_is_needed_is_read(change):
     """What nbformat takes minutes and gigabytes to validate does not matter here."""
-    contents = read(changed(change), COURSE[NAME])
-    assert contents == read(nbformat.writes(notebook()).encode(), COURSE[NAME])
+    contents = read(changed(change), COURSE[KL])
+    assert contents == read(nbformat.writes(notebook()).encode(), COURSE[KL])
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_of_a_notebook_only_what_is_needed_is_read(change):
 )
 def test_what_cannot_be_a_submission_is_unreadable(change):
     with pytest.raises(Unreadable):
-        read(changed(change), COURSE[NAME])
+        read(changed(change), COURSE[KL])
 
 
 def test_halves_of_letters_cost_nothing(tmp_path):
@@ -274,8 +275,8 @@ def test_of_many_cells_left_out_few_are_named():
 @pytest.mark.long
 def test_five_answers_that_hang_cost_the_sixth_nothing():
     book = notebook()
-    for task in list(COURSE[NAME].functions)[:5]:
-        name = COURSE[NAME].functions[task]
+    for task in list(COURSE[KL].functions)[:5]:
+        name = COURSE[KL].functions[task]
         cell(book, task).source = f"def {name}(*_, **__):\n    while True: pass"
     default = Limits()
     found = mark(book, limits=Limits(seconds=2, total_seconds=2 * default.total_seconds / default.seconds))[0]
@@ -288,15 +289,15 @@ def test_an_answer_in_words_that_is_gone_is_told():
     assert mark(book)[1].remarks == ["written-1: this cell, for the answer in words, is missing"]
 
 
-def test_a_fault_of_ours_leaves_the_lane_to_nobody(monkeypatch):
+def test_a_fault_of_ours_leaves_the_worker_to_nobody(monkeypatch):
     def faulty(message):
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(marking, "_arrays", faulty)
+        patch.setattr(marking, "_arrays_or_failure", faulty)
         with pytest.raises(MemoryError):
             mark(notebook())
-    assert all(lane.process is None for lane in marking._lanes)
+    assert all(worker.process is None for worker in marking._workers)
     assert set(verdicts(notebook()).values()) == {"passed"}
 
 
@@ -310,7 +311,7 @@ def test_what_an_answer_draws_by_itself_is_the_same_in_every_run():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_points_do_not_depend_on_the_seed(seed):
-    for book, right in made_up("04", 4):
+    for book, right in made_up(KL, 4):
         found = mark(book, seed=seed)[0]
         assert {task: result.points > 0 for task, result in found.items()} == right
 
@@ -320,7 +321,12 @@ def test_what_is_said_of_draws_and_gradients_is_not_believed():
     own_noise = (
         "def sample_codes(mu, log_var, n, generator):\n    return mu + (log_var / 2).exp() * torch.randn(n, *mu.shape)"
     )
-    assert verdicts(answered("02", extra=[fake], gaussian__repair=own_noise), "02")["gaussian/repair"] != "passed"
+    assert (
+        verdicts(
+            answered("ex02_gaussian_sampling", extra=[fake], gaussian__repair=own_noise), "ex02_gaussian_sampling"
+        )["gaussian/repair"]
+        != "passed"
+    )
     fake = (
         "import torch\n"
         "torch.autograd.grad = lambda output, inputs, **_: [torch.ones_like(one) for one in inputs]\n"
@@ -331,25 +337,30 @@ def test_what_is_said_of_draws_and_gradients_is_not_believed():
         "    eps = torch.randn(mu.shape, generator=generator)\n"
         "    return (mu + (log_var / 2).exp() * eps).detach().requires_grad_()"
     )
-    assert verdicts(answered("03", extra=[fake], gradient__repaired=cut), "03")["gradient/repaired"] != "passed"
+    assert (
+        verdicts(answered("ex03_reparametrization", extra=[fake], gradient__repaired=cut), "ex03_reparametrization")[
+            "gradient/repaired"
+        ]
+        != "passed"
+    )
 
 
 @pytest.fixture
-def lane():
-    lane = Lane(7, WALLS)
-    yield lane
-    lane.close()
+def worker():
+    worker = Worker(7, SANDBOX)
+    yield worker
+    worker.close()
 
 
-def look(lane, source, limits=Limits()):  # noqa: B008
-    """What a lane says of one cell: why it was lost, and its error."""
-    heard = []
-    steps = [{"number": 0, "source": source, "answers": []}]
-    outcome = lane.run({"steps": steps, "library": []}, limits, heard.append)
-    return outcome.lost, next((message["ran"] for message in heard if "ran" in message), None)
+def run_one(worker, source, limits=Limits()):  # noqa: B008
+    """What comes of one cell: why it failed, and its error."""
+    messages = []
+    outcome = worker.run(Request([RunCell(0, source)]), limits, messages.append)
+    error = next((message.error for message in messages if isinstance(message, CellRan)), None)
+    return outcome.failure and outcome.failure.message, error
 
 
-def test_a_submission_finds_nothing_of_the_one_before(lane):
+def test_a_submission_finds_nothing_of_the_one_before(worker):
     secret = "kl" + "_answer_of_somebody_else"
     write = f"open('../answers', 'w').write('{secret}')\nopen('here', 'w').write('kl')"
     files = "import os\nassert not os.path.exists('../answers'), 'seen'\nassert os.listdir() == [], 'seen'"
@@ -367,16 +378,16 @@ with open("/proc/self/mem", "rb", 0) as memory:
                 continue
             assert b"kl" + wanted not in found, "seen"
 """
-    assert look(lane, write) == (None, None)
-    assert look(lane, files) == (None, None)
-    assert look(lane, memory) == (None, None)
-    assert look(lane, f"x = '{secret}'" + memory)[1].endswith("AssertionError: seen")  # it can be found
+    assert run_one(worker, write) == (None, None)
+    assert run_one(worker, files) == (None, None)
+    assert run_one(worker, memory) == (None, None)
+    assert run_one(worker, f"x = '{secret}'" + memory)[1].endswith("AssertionError: seen")  # it can be found
 
 
 LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248, 'aarch64': 217}[platform.machine()]\n"
 
 
-@needs_walls
+@needs_sandbox
 @pytest.mark.parametrize(
     ("leave", "find"),
     [
@@ -390,12 +401,12 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
     ],
     ids=["shared memory", "messages", "semaphores", "keys"],
 )
-def test_what_the_kernel_keeps_is_gone_too(lane, leave, find):
-    assert look(lane, f"{LIBC}assert {leave} >= 0\nassert {find} >= 0") == (None, None)
-    assert look(lane, f"{LIBC}assert {find} < 0, 'seen'") == (None, None)
+def test_what_the_kernel_keeps_is_gone_too(worker, leave, find):
+    assert run_one(worker, f"{LIBC}assert {leave} >= 0\nassert {find} >= 0") == (None, None)
+    assert run_one(worker, f"{LIBC}assert {find} < 0, 'seen'") == (None, None)
 
 
-@needs_walls
+@needs_sandbox
 @pytest.mark.parametrize(
     ("forbidden", "told"),
     [
@@ -404,83 +415,86 @@ def test_what_the_kernel_keeps_is_gone_too(lane, leave, find):
         ("assert libc.mq_open(b'/new', 0o102, 0o666, None) >= 0, 'no queue'", "no queue"),
     ],
 )
-def test_nothing_can_be_left_elsewhere(lane, forbidden, told):
-    assert told in look(lane, LIBC + forbidden)[1]
+def test_nothing_can_be_left_elsewhere(worker, forbidden, told):
+    assert told in run_one(worker, LIBC + forbidden)[1]
 
 
 @pytest.mark.long
-@needs_walls
-def test_a_flood_of_messages_ends_the_child(lane):
+@needs_sandbox
+def test_a_flood_of_messages_ends_the_child(worker):
     """They are valid, and there is always another before the time for one step is over."""
     flood = (
-        "import os, struct\ntext = b'{\"begin\": 0}' + b' ' * 1_000_000\ntext = struct.pack('!Q', len(text)) + text\n"
+        "import os, struct\nfrom vae_course.visible.protocol import StepBegun, encode\n"
+        "text = encode(StepBegun(0))[8:] + b' ' * 1_000_000\ntext = struct.pack('!Q', len(text)) + text\n"
         "while True:\n    for descriptor in range(3, 256):\n"
         "        try: os.write(descriptor, text)\n        except OSError: pass"
     )
-    assert look(lane, flood, Limits(seconds=60))[0] == "crashed: nonsense was sent"
+    assert run_one(worker, flood, Limits(seconds=60))[0] == "The answer crashed: too much data was sent."
 
 
-def test_a_child_has_limits_of_its_own(lane):
+def test_a_child_has_limits_of_its_own(worker):
     wanted = Limits(total_seconds=7)
     source = (
         "import resource as r\nassert r.getrlimit(r.RLIMIT_CPU) == (8, 8)\n"
         "assert r.getrlimit(r.RLIMIT_CORE) == (0, 0)\n"
         "assert open('/proc/self/oom_score_adj').read() == '1000\\n'"
     )
-    assert look(lane, source, wanted) == (None, None)
+    assert run_one(worker, source, wanted) == (None, None)
 
 
 @pytest.mark.long
-@needs_walls
-def test_memory_is_counted_over_all_children(lane):
+@needs_sandbox
+def test_memory_is_counted_over_all_children(worker):
     source = "import os, time\nfor _ in range(3): os.fork()\nx = bytearray(os.urandom(1 << 20) * 100)\ntime.sleep(60)"
-    lost, _ = look(lane, source, Limits(seconds=60, bytes=400 << 20))
-    assert lost == "memory"
-    assert look(lane, "1 / 1") == (None, None)
+    assert run_one(worker, source, Limits(seconds=60, bytes=400 << 20)) == (sandbox.OUT_OF_MEMORY.message, None)
+    assert run_one(worker, "1 / 1") == (None, None)
 
 
-def test_a_lane_is_of_use_after_the_worst(lane):
-    worst = {"while True: pass": "timeout", "import os; os._exit(1)": "crashed: it ended itself (exit code 1)"}
-    for source, lost in worst.items():
-        assert look(lane, source, Limits(seconds=1)) == (lost, None)
-        assert look(lane, "1 / 1") == (None, None)
+def test_a_worker_is_of_use_after_the_worst(worker):
+    worst = {
+        "while True: pass": sandbox.TIMEOUT.message,
+        "import os; os._exit(1)": "The answer crashed: it ended itself (exit code 1).",
+    }
+    for source, failure in worst.items():
+        assert run_one(worker, source, Limits(seconds=1)) == (failure, None)
+        assert run_one(worker, "1 / 1") == (None, None)
 
 
-def test_a_lane_that_does_not_start_says_why(lane, monkeypatch):
+def test_a_worker_that_does_not_start_says_why(worker, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    with pytest.raises(LaneError, match=r"did not start: .*No such file"):
-        look(lane, "1 / 1")
+    with pytest.raises(WorkerError, match=r"did not start: .*No such file"):
+        run_one(worker, "1 / 1")
 
 
-@needs_walls
-def test_a_course_in_tmp_has_walls(lane, tmp_path, monkeypatch):
+@needs_sandbox
+def test_a_course_in_tmp_has_a_sandbox(worker, tmp_path, monkeypatch):
     """Python itself may lie where students' code would write."""
     (tmp_path / "python").symlink_to(sys.prefix)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "python"))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python" / "bin" / "python"))
     source = "import os\nassert os.getcwd() == '/submission/home', os.getcwd()\nopen('here', 'w')"
-    assert look(lane, source) == (None, None)
+    assert run_one(worker, source) == (None, None)
 
 
-def test_a_word_to_stop_that_comes_too_late_stops_nothing(lane):
-    assert look(lane, "1 / 1") == (None, None)
-    warm = lane.process.pid
-    lane.control.sendall(STOP)
-    assert look(lane, "1 / 1") == (None, None)
-    assert lane.process.pid == warm
+def test_a_word_to_stop_that_comes_too_late_stops_nothing(worker):
+    assert run_one(worker, "1 / 1") == (None, None)
+    warm = worker.process.pid
+    worker.control.sendall(STOP)
+    assert run_one(worker, "1 / 1") == (None, None)
+    assert worker.process.pid == warm
 
 
 def test_one_quiet_look_is_not_enough(tmp_path, monkeypatch):
     """What forks at the moment of a look may be missed by it."""
     process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     looks = iter([[], [process], [], []])
-    monkeypatch.setattr(inside, "others", lambda namespace: next(looks))
-    inside.sweep({"namespace": False, "folder": str(tmp_path)})
+    monkeypatch.setattr(worker_program, "other_processes", lambda namespace: next(looks))
+    worker_program.clean_up({"namespace": False, "folder": str(tmp_path)})
     process.wait(timeout=60)  # sooner than it would end by itself
     assert not process.is_running()
 
 
-@pytest.mark.parametrize("around", [WALLS, Walls(None, False)], ids=["walls", "no walls"])
+@pytest.mark.parametrize("around", [SANDBOX, Sandbox(None, False)], ids=["sandbox", "no sandbox"])
 def test_nothing_is_left_running_after_a_submission(around):
     program = "import time; time.sleep(60)  # left_running_after_a_submission"
     left = (
@@ -488,34 +502,34 @@ def test_nothing_is_left_running_after_a_submission(around):
         f"    if os.fork() == 0: os.execv(sys.executable, [sys.executable, '-c', {program!r}])\n    os._exit(0)\n"
         "import time; time.sleep(0.3)"
     )
-    lane = Lane(8, around)
+    worker = Worker(8, around)
     try:
-        assert look(lane, left) == (None, None)
+        assert run_one(worker, left) == (None, None)
         assert not [one for one in psutil.process_iter(["cmdline"]) if program in (one.info["cmdline"] or ())]
     finally:
-        lane.close()
+        worker.close()
 
 
 ORDINARY = ["--dev-bind", "/", "/", "--unshare-user", "--uid", "1000", "--gid", "1000"]
 APART = [*ORDINARY, "--unshare-pid", "--proc", "/proc", "--die-with-parent", "--new-session"]
-NO_WALLS = [
+NO_BWRAP = [
     "--ro-bind",
     "/dev/null",
-    str(WALLS.bwrap),
+    str(SANDBOX.bwrap),
 ]  # nothing in here reaches a process outside, or finds bubblewrap
 
 
 def run_apart(folder, *more):
     """The command without bubblewrap, where nothing but itself can be harmed: its exit code and what it says."""
-    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", folder / "out", "--root", ROOT]
-    command = [str(word) for word in (WALLS.bwrap, *APART, *NO_WALLS, *command, "--seconds", 2, *more)]
+    command = [sys.executable, "-m", "vae_course.cli", "grade", folder / "in", "--out", folder / "out", "--root", ROOT]
+    command = [str(word) for word in (SANDBOX.bwrap, *APART, *NO_BWRAP, *command, "--seconds", 2, *more)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")
     return done.returncode, done.stdout
 
 
 @pytest.mark.long
-@needs_walls
-def test_without_walls_limits_hold_and_the_report_says_so(tmp_path):
+@needs_sandbox
+def test_without_a_sandbox_limits_hold_and_the_report_says_so(tmp_path):
     submissions = {
         "honest": answered(),
         "endless": answered(extra=["while True: pass"]),
@@ -524,60 +538,60 @@ def test_without_walls_limits_hold_and_the_report_says_so(tmp_path):
     }
     for student, book in submissions.items():
         hand_in(tmp_path / "in", student, book)
-    code, said = run_apart(tmp_path, "--without-walls")
+    code, said = run_apart(tmp_path, "--no-sandbox")
     assert code == 4  # a cell was left out
-    assert said.startswith("vae-lessons: no walls stand (bubblewrap (bwrap) ")
+    assert said.startswith("vae-lessons: there is no sandbox (bubblewrap (bwrap) ")
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
-    assert report["walls"]["files"].startswith("none: bubblewrap (bwrap) ")
-    assert report["walls"]["network"] == "none"
+    assert report["sandbox"]["files"].startswith("none: bubblewrap (bwrap) ")
+    assert report["sandbox"]["network"] == "none"
     failed = [(row["student"], row["task"]) for row in rows(tmp_path / "out/grades.csv") if row["verdict"] != "passed"]
     assert failed == [("exits", "kl/split"), ("kills", "kl/split")]
 
 
 @pytest.mark.long
-@needs_walls
+@needs_sandbox
 def test_a_run_that_was_killed_names_who_was_being_run(tmp_path):
     killer = answered(kl__split="def split_kl(q_z_given_x, p_z):\n    import os; os.kill(-1, 9)")
     hand_in(tmp_path / "in", "b kills", killer)
     for student in ("a honest", "c honest", "d honest", "e honest"):
         hand_in(tmp_path / "in", student, answered())
-    code, _ = run_apart(tmp_path, "--without-walls", "--jobs", 2)
+    code, _ = run_apart(tmp_path, "--no-sandbox", "--jobs", 2)
     assert code == 137
-    code, _ = run_apart(tmp_path, "--without-walls", "--jobs", 2)  # suspects are run last, one by one
+    code, _ = run_apart(tmp_path, "--no-sandbox", "--jobs", 2)  # suspects are run last, one by one
     assert code == 137
     assert kept(tmp_path / "out", "rw") >= 3  # one more suspect may stand behind the one that kills
-    code, said = run_apart(tmp_path, "--without-walls")
+    code, said = run_apart(tmp_path, "--no-sandbox")
     assert code == 4
     named = [line for line in said.splitlines() if "was left out" in line]
     assert named == [
-        f"vae-lessons: b kills/{NAME}: was being run when marking was killed 2 times, so it was left out; mark it "
-        "where walls stand"
+        f"vae-lessons: b kills/{KL}: was being run when marking was killed 2 times, so it was left out; mark it "
+        "where bubblewrap works"
     ]
     passed = {row["student"] for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] == "passed"}
     assert passed == {"a honest", "c honest", "d honest", "e honest"}
-    behind_walls = (tmp_path / "in", "--out", tmp_path / "out", "--seconds", 2)
-    result = run(*behind_walls)  # it does no harm, and is run
+    in_a_sandbox = (tmp_path / "in", "--out", tmp_path / "out", "--seconds", 2)
+    result = run(*in_a_sandbox)  # it does no harm, and is run
     assert [line for line in result.output.splitlines() if "so it was run last and alone" in line]
     assert kept(tmp_path / "out") == 5
-    assert "was being run" not in run(*behind_walls).output
+    assert "was being run" not in run(*in_a_sandbox).output
 
 
 def test_nobody_is_accused_of_what_another_file_or_a_fault_of_ours_did(tmp_path):
     with closing(Store(tmp_path)) as store:
-        store.begin("ann", NAME, "one file")
-        store.begin("bob", NAME, "a file")
-        store.begin("eve", NAME, "a file")
-        store.end("bob", NAME)  # a fault of ours
+        store.begin("ann", KL, "one file")
+        store.begin("bob", KL, "a file")
+        store.begin("eve", KL, "a file")
+        store.end("bob", KL)  # a fault of ours
     with closing(Store(tmp_path)) as store:
-        assert store.killed() == {("ann", NAME, "one file"): 1, ("eve", NAME, "a file"): 1}
-        store.begin("ann", NAME, "another file")
-        store.begin("eve", NAME, "a file")
+        assert store.killed() == {("ann", KL, "one file"): 1, ("eve", KL, "a file"): 1}
+        store.begin("ann", KL, "another file")
+        store.begin("eve", KL, "a file")
     with closing(Store(tmp_path)) as store:
-        assert store.killed() == {("ann", NAME, "another file"): 1, ("eve", NAME, "a file"): 2}
-        store.begin("eve", NAME, "a file")
+        assert store.killed() == {("ann", KL, "another file"): 1, ("eve", KL, "a file"): 2}
+        store.begin("eve", KL, "a file")
         store.end()  # in good order
     with closing(Store(tmp_path)) as store:
-        assert store.killed()["eve", NAME, "a file"] == 2
+        assert store.killed()["eve", KL, "a file"] == 2
 
 
 def test_a_program_that_only_calls_itself_bubblewrap_is_none(tmp_path, monkeypatch):
@@ -585,24 +599,24 @@ def test_a_program_that_only_calls_itself_bubblewrap_is_none(tmp_path, monkeypat
     (tmp_path / "bwrap").write_text(program, encoding="utf-8")
     (tmp_path / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = Walls.here()  # runs nothing but a line of ours
-    assert (found.bwrap, found.why_not) == (
+    found = Sandbox.detect()  # runs nothing but a line of ours
+    assert (found.bwrap, found.problem) == (
         None,
-        "bubblewrap does not work here (it gives no process numbers of its own)",
+        "bubblewrap does not work here (it gives no process namespace of its own)",
     )
 
 
-@needs_walls
-def test_a_warm_process_without_its_own_process_numbers_ends_at_once(tmp_path):
+@needs_sandbox
+def test_a_worker_without_its_own_process_namespace_ends_at_once(tmp_path):
     settings = json.dumps({"control": 0, "folder": str(tmp_path), "namespace": True, "uid": None})
-    command = [WALLS.bwrap, *APART, sys.executable, "-m", "vae_lessons.grading.inside", settings]
+    command = [SANDBOX.bwrap, *APART, sys.executable, "-m", "vae_course.visible.worker", settings]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "no process numbers of its own")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "no process namespace of its own")
 
 
 def test_ci_tries_the_attacks():
     """Elsewhere they are left out where bubblewrap does not work, and said to be."""
-    assert WALLS.bwrap or not os.environ.get("CI"), WALLS.why_not
+    assert SANDBOX.bwrap or not os.environ.get("CI"), SANDBOX.problem
 
 
 def not_found(name):
@@ -610,14 +624,14 @@ def not_found(name):
 
 
 @pytest.mark.parametrize("root", [False, True], ids=["user", "root with a Python of its own"])
-def test_without_walls_nothing_is_run(tmp_path, monkeypatch, root):
-    def started(lane):
+def test_without_a_sandbox_nothing_is_run(tmp_path, monkeypatch, root):
+    def started(worker):
         raise AssertionError("something was run")
 
     monkeypatch.setattr("shutil.which", not_found)
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
-    monkeypatch.setattr(walls, "open_to_all", lambda *_: False)
-    monkeypatch.setattr(Lane, "start", started)
+    monkeypatch.setattr(sandbox, "readable_by_all", lambda *_: False)
+    monkeypatch.setattr(Worker, "start", started)
     hand_in(tmp_path / "in", "ann", answered())
     result = run(tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 3
@@ -625,37 +639,37 @@ def test_without_walls_nothing_is_run(tmp_path, monkeypatch, root):
     assert line.startswith("vae-lessons: nothing was run: bubblewrap (bwrap) is not installed, and without it")
     assert f"runs as {'root' if root else 'you'}: it can read, change and delete your files, end all your" in line
     assert "`apt install bubblewrap`" in line
-    assert line.endswith("on a machine that you can throw away, add --without-walls")
+    assert line.endswith("on a machine that you can throw away, add --no-sandbox")
     assert not (tmp_path / "out").exists()
 
 
-def test_who_asks_for_it_is_marked_without_walls(tmp_path, monkeypatch):
+def test_who_asks_for_it_is_marked_without_a_sandbox(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", not_found)
     hand_in(tmp_path / "in", "ann", answered())
-    result = run(tmp_path / "in", "--out", tmp_path / "out", "--without-walls")
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--no-sandbox")
     assert result.exit_code == 0
-    assert result.output.startswith("vae-lessons: no walls stand (bubblewrap (bwrap) is not installed), and")
+    assert result.output.startswith("vae-lessons: there is no sandbox (bubblewrap (bwrap) is not installed), and")
     assert {row["verdict"] for row in rows(tmp_path / "out" / "grades.csv")} == {"passed"}
 
 
-def test_a_worker_of_a_cluster_runs_nothing_without_walls_either(monkeypatch):
-    monkeypatch.setattr(marking, "_walls_of_this_process", lambda: Walls(None, False, "bubblewrap is not there"))
-    contents = read(nbformat.writes(notebook()).encode(), COURSE[NAME])
-    with pytest.raises(grading.NoWalls, match="nothing was run: bubblewrap is not there"):
-        marking.mark_elsewhere(COURSE[NAME], contents, SEED, Limits(), without_walls=False)
-    marked = marking.mark_elsewhere(COURSE[NAME], contents, SEED, Limits(), without_walls=True)
+def test_a_worker_of_a_cluster_runs_nothing_without_a_sandbox_either(monkeypatch):
+    monkeypatch.setattr(marking, "_sandbox_of_this_process", lambda: Sandbox(None, False, "bubblewrap is not there"))
+    contents = read(nbformat.writes(notebook()).encode(), COURSE[KL])
+    with pytest.raises(NoSandbox, match="nothing was run: bubblewrap is not there"):
+        marking.mark_on_cluster(COURSE[KL], contents, SEED, Limits(), no_sandbox=False)
+    marked = marking.mark_on_cluster(COURSE[KL], contents, SEED, Limits(), no_sandbox=True)
     assert {result.verdict for result in marked.results} == {"passed"}
 
 
-@needs_walls
-def test_walls_that_fall_during_a_run_end_it(tmp_path, monkeypatch):
-    """What was decided at the beginning holds to the end: no lane begins without."""
-    program = f'echo >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 1; exec {WALLS.bwrap} "$@"'
+@needs_sandbox
+def test_a_sandbox_that_fails_during_a_run_ends_it(tmp_path, monkeypatch):
+    """What was decided at the beginning holds to the end: no worker begins without."""
+    program = f'echo >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 1; exec {SANDBOX.bwrap} "$@"'
     (tmp_path / "bwrap").write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
     (tmp_path / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     hand_in(tmp_path / "in", "ann", answered())
-    result = run(tmp_path / "in", "--out", tmp_path / "out", "--without-walls")
+    result = run(tmp_path / "in", "--out", tmp_path / "out", "--no-sandbox")
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("vae-lessons: the marking process did not start")
     assert kept(tmp_path / "out") == 0
@@ -665,7 +679,7 @@ def test_walls_that_fall_during_a_run_end_it(tmp_path, monkeypatch):
     ("program", "why"),
     [
         ('case "$*" in *--size*) echo "bwrap: Unknown option --size" >&2; exit 1;; esac', "Unknown option --size"),
-        ("exit 1", "it does not say why"),
+        ("exit 1", "it gives no reason"),
     ],
 )
 def test_a_bubblewrap_that_does_not_work_is_told_before_anything_runs(tmp_path, monkeypatch, program, why):
@@ -692,33 +706,33 @@ def test_windows_gets_one_line(tmp_path, monkeypatch):
 
 
 @pytest.mark.long
-@needs_walls
-def test_an_ordinary_user_has_walls_too(tmp_path):
+@needs_sandbox
+def test_an_ordinary_user_has_a_sandbox_too(tmp_path):
     function = "def split_kl(q_z_given_x, p_z):\n    "
     bodies = {
         "kills": "import os; os.kill(os.getppid(), 9)",
         "kills all": "import os; os.kill(-1, 9)",
         "looks": "import os; return open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",
-        "reads": f"return open('{tmp_path}/in/honest/{NAME}.ipynb').read()",
+        "reads": f"return open('{tmp_path}/in/honest/{KL}.ipynb').read()",
         "takes over": "return open('/proc/1/mem', 'r+b')",
         "becomes root": "import ctypes; return 1 / (ctypes.CDLL(None).unshare(0x10000000) == 0)",
     }
     hand_in(tmp_path / "in", "honest", answered())
     for student, body in bodies.items():
         hand_in(tmp_path / "in", student, answered(kl__split=function + body))
-    bwrap = [WALLS.bwrap, *APART]
+    bwrap = [SANDBOX.bwrap, *APART]
     command = ["grade", tmp_path / "in", "--out", tmp_path / "out", "--root", ROOT, "--seconds", 5]
-    subprocess.run([*bwrap, sys.executable, "-m", "vae_lessons.cli", *map(str, command)], check=True)
+    subprocess.run([*bwrap, sys.executable, "-m", "vae_course.cli", *map(str, command)], check=True)
     wrong = [row for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] != "passed"]
     assert {(row["student"], row["task"]) for row in wrong} == {(student, "kl/split") for student in bodies}
     told = {row["student"]: row["verdict"] for row in wrong}
     assert {told["looks"], told["reads"], told["takes over"], told["becomes root"]} == {"raised"}
-    assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["walls"]["user"]
+    assert "namespace" in json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["sandbox"]["user"]
 
 
 @pytest.fixture
 def class_of_six(tmp_path):
-    for n, (book, _) in enumerate(made_up("04", 6)):
+    for n, (book, _) in enumerate(made_up(KL, 6)):
         hand_in(tmp_path / "in", f"student {n}", book)
     return tmp_path
 
@@ -753,8 +767,8 @@ SLOW = "import time\ntime.sleep(0.5)"
 
 def start(folder, out, *more, enough=3):
     """The command in a process of its own, once it has written some submissions down."""
-    command = [sys.executable, "-m", "vae_lessons.cli", "grade", folder / "in", "--out", out, "--root", ROOT]
-    command = [str(word) for word in (*command, "--seed", 5, "--without-walls", *more)]
+    command = [sys.executable, "-m", "vae_course.cli", "grade", folder / "in", "--out", out, "--root", ROOT]
+    command = [str(word) for word in (*command, "--seed", 5, "--no-sandbox", *more)]
     process = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
@@ -817,15 +831,15 @@ def test_files_for_people_and_other_systems(tmp_path):
     names = ["Müller, Jörg", "李小明", 'O"Neil', "=cmd", " space ", "a" * 250]
     for student in names:
         hand_in(tmp_path / "in", student, answered())
-    hand_in(tmp_path / "in", "李小明", notebook("05", "exercises"), "05")
+    hand_in(tmp_path / "in", "李小明", notebook(ELBO, "exercises"), ELBO)
     assert run_here(tmp_path / "in", "--out", tmp_path / "out").exit_code == 0
     grades = rows(tmp_path / "out" / "grades.csv")
     assert list(grades[0]) == ["student", "exercise", "task", "points", "max_points", "verdict", "hint"]
     assert {row["student"] for row in grades} == set(names)
     totals = {row["Student"]: row for row in rows(tmp_path / "out" / "totals.csv")}
-    assert list(totals["李小明"]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", NAME, NAMES["05"]]
-    assert (totals["李小明"][NAME], totals["李小明"][NAMES["05"]]) == ("14", "0")
-    assert (totals["=cmd"][NAME], totals["=cmd"][NAMES["05"]]) == ("14", "")
+    assert list(totals["李小明"]) == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", KL, ELBO]
+    assert (totals["李小明"][KL], totals["李小明"][ELBO]) == ("14", "0")
+    assert (totals["=cmd"][KL], totals["=cmd"][ELBO]) == ("14", "")
     pages = {path.name for path in (tmp_path / "out" / "feedback").iterdir()}
     assert pages == {page_name(student) for student in names}
     text = (tmp_path / "out" / "feedback" / "李小明.html").read_text(encoding="utf-8")
@@ -842,7 +856,10 @@ def test_files_for_people_and_other_systems(tmp_path):
         (("empty", "--out", "out"), "no submissions"),
         (("in", "--out", "in/out"), "lie in each other"),
         (("in", "--out", "file"), "is a file"),
-        (("in", "--out", "out", "--dask", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),  # its workers have walls
+        (
+            ("in", "--out", "out", "--dask", "tcp://127.0.0.1:9"),
+            "no Dask scheduler answers",
+        ),  # its workers have sandboxes
     ],
 )
 def test_bad_arguments_get_one_line(tmp_path, monkeypatch, arguments, words):
@@ -867,13 +884,13 @@ def test_no_course_gets_one_line(tmp_path):
 
 
 def test_nbgraders_layout_is_understood_and_twice_is_told(tmp_path):
-    hand_in(tmp_path / "in", "ann", answered(), name=f"{NAME}/{NAME}.ipynb")
+    hand_in(tmp_path / "in", "ann", answered(), name=f"{KL}/{KL}.ipynb")
     hand_in(tmp_path / "in", "bob", answered())
-    hand_in(tmp_path / "in", "bob", notebook(folder="exercises"), name=f"{NAME}/{NAME}.ipynb")
+    hand_in(tmp_path / "in", "bob", notebook(folder="exercises"), name=f"{KL}/{KL}.ipynb")
     result = run_here(tmp_path / "in", "--out", tmp_path / "out")
     assert result.exit_code == 4
-    assert f"bob/{NAME}.ipynb: handed in twice" in result.output
-    totals = {row["Student"]: row[NAME] for row in rows(tmp_path / "out" / "totals.csv")}
+    assert f"bob/{KL}.ipynb: handed in twice" in result.output
+    totals = {row["Student"]: row[KL] for row in rows(tmp_path / "out" / "totals.csv")}
     assert totals["ann"] == "14"
 
 
@@ -890,7 +907,7 @@ def test_a_fault_of_ours_costs_nobody_else(tmp_path, monkeypatch, where):
 
     monkeypatch.setattr(grading, where, faulty)
     summary = grade(tmp_path / "in", tmp_path / "out")
-    assert summary.troubles == [f"bob/{NAME}: not marked (RuntimeError('a fault'))"]
+    assert summary.troubles == [f"bob/{KL}: not marked (RuntimeError('a fault'))"]
     assert {row["student"] for row in rows(tmp_path / "out" / "grades.csv")} == {"ann"}
     monkeypatch.undo()
     assert grade(tmp_path / "in", tmp_path / "out").marked == 1
@@ -899,7 +916,7 @@ def test_a_fault_of_ours_costs_nobody_else(tmp_path, monkeypatch, where):
 @pytest.mark.long
 def test_a_dask_cluster_gives_the_same_also_when_a_worker_is_killed(tmp_path):
     distributed = pytest.importorskip("distributed")
-    for n, (book, _) in enumerate(made_up("04", 10)):
+    for n, (book, _) in enumerate(made_up(KL, 10)):
         book.cells.insert(2, nbformat.v4.new_code_cell(SLOW))
         hand_in(tmp_path / "in", f"student {n}", book)
     grade(tmp_path / "in", tmp_path / "here", seed=5)

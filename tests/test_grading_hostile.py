@@ -1,10 +1,11 @@
 """Submissions that attack: none gains a point it did not earn, stops the run, or changes another's grade.
 
 All are marked in one run, beside honest ones. An attack sits in the answer to `kl/normals` (or in a cell of its own):
-the other answers of the same submission are right, and keep their points. Nothing here runs where no walls stand.
+the other answers of the same submission are right, and keep their points. Nothing here runs without a sandbox.
 """
 
 import csv
+import importlib.util
 import json
 import os
 import pickle
@@ -17,19 +18,23 @@ import nbformat
 import psutil
 import pytest
 import torch
-from handed_in import ROOT, WALLS, answered, hand_in, needs_walls, notebook
+from handed_in import ROOT, SANDBOX, answered, hand_in, needs_sandbox, notebook
 
-from vae_lessons import grading
-from vae_lessons.checks import TASKS
-from vae_lessons.checks.task import judge
-from vae_lessons.grading.walls import Limits
+from vae_course.grading import run as grading
+from vae_course.grading.sandbox import Limits
+from vae_course.judging.judge import judge
+from vae_course.tasks import task
+from vae_course.visible.outcomes import Kind
 
-pytestmark = [needs_walls, pytest.mark.long]
+pytestmark = [needs_sandbox, pytest.mark.long]
 LIMITS = Limits(seconds=3, total_seconds=15, bytes=512 << 20)
 TASK = "kl/normals"
 RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"
 MARK = "left_running_by_a_student"  # in the command line of what is left running
-REFERENCES, ANSWER = "vae_lessons.checks.lesson_04", "normals"  # the module and the function that answers the task
+REFERENCES, ANSWER = (
+    "vae_course.tasks.ex04_kl_divergence",
+    "normals",
+)  # the module and the function that answers the task
 REFERENCES_FILE = f"{REFERENCES.replace('.', '/')}.py"
 
 
@@ -103,13 +108,13 @@ IN_THE_ANSWER = {
     "kills everyone": ("import os; os.kill(-1, 9)", None),
     "network": ("import socket; socket.create_connection(('127.0.0.1', PORT), timeout=1).send(b'answers')", "raised"),
     "reads another submission": (
-        "import json; cells = json.load(open('SUBMISSIONS/honest/04_kl_divergence.ipynb'))['cells']\n"
+        "import json; cells = json.load(open('SUBMISSIONS/honest/ex04_kl_divergence.ipynb'))['cells']\n"
         "exec(next(''.join(c['source']) for c in cells if c['id'] == 'kl-normals'), globals())\n"
         "return kl_normals(mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
     ),
     "reads the solutions": (
-        "import json; cells = json.load(open('ROOT/solutions/04_kl_divergence.ipynb'))['cells']\n"
+        "import json; cells = json.load(open('ROOT/solutions/ex04_kl_divergence.ipynb'))['cells']\n"
         "exec(next(''.join(c['source']) for c in cells if c['id'] == 'kl-normals'), globals())\n"
         "return kl_normals(mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
@@ -232,10 +237,10 @@ IN_A_CELL = {
     "patched numpy": "import numpy as np\nnp.isclose = np.allclose = np.array_equal = lambda *_, **__: np.True_",
     "patched builtins": "import builtins\nbuiltins.all = builtins.any = builtins.isinstance = lambda *_: True",
     "patched library": (
-        "import vae_lessons.checks, vae_lessons.checks.observe as o, sys\n"
-        "vae_lessons.checks.check = lambda *_: None\n"
+        "import vae_course, vae_course.visible.observe as o, sys\n"
+        "vae_course.check = lambda *_: None\n"
         "o.observe_cases = lambda observe, function, cases: [{'result': np.ones(3)} for _ in cases]\n"
-        "inside = sys.modules['__main__']"
+        "sys.modules['__main__'].observe_task = lambda step, max_bytes: None"
     ),
     "patched json": 'import json\njson.dumps = lambda *_, **__: \'{"seen": true, "passed": true, "points": 100}\'',
     "input transformer": (
@@ -243,11 +248,11 @@ IN_A_CELL = {
         "    lambda lines: [line.replace('raise', 'pass #') for line in lines])"
     ),
     "forged messages": (
-        "import os, struct\n"
-        'texts = (b\'{"begin": 5}\', b\'{"seen": [{"result": ["O", [1], "gASVCg=="]}]}\', b\'{"end": true}\')\n'
+        "import os\nfrom vae_course.visible.protocol import Finished, StepBegun, TaskObserved, encode\n"
+        "forged = (StepBegun(5), TaskObserved([{'result': ['O', [1], 'gASVCg==']}]), Finished())\n"
         "for descriptor in range(3, 256):\n"
-        "    for text in texts:\n"
-        "        try: os.write(descriptor, struct.pack('!Q', len(text)) + text)\n"
+        "    for message in forged:\n"
+        "        try: os.write(descriptor, encode(message))\n"
         "        except OSError: pass"
     ),
     "nonsense on the pipe": (
@@ -336,16 +341,16 @@ def run(tmp_path_factory):
     for name, data in files(folder).items():
         hand_in(submissions, name, data)
     (submissions / "link").mkdir()
-    (submissions / "link" / "04_kl_divergence.ipynb").symlink_to(submissions / "honest" / "04_kl_divergence.ipynb")
+    (submissions / "link" / "ex04_kl_divergence.ipynb").symlink_to(submissions / "honest" / "ex04_kl_divergence.ipynb")
     (submissions / "linked folder").symlink_to(submissions / "honest")
     (submissions / "pipe").mkdir()
-    os.mkfifo(submissions / "pipe" / "04_kl_divergence.ipynb")
-    (submissions / "folder" / "04_kl_divergence.ipynb").mkdir(parents=True)
-    hand_in(submissions, "odd names", answered(), name="04_kl_divergence (1).ipynb")
+    os.mkfifo(submissions / "pipe" / "ex04_kl_divergence.ipynb")
+    (submissions / "folder" / "ex04_kl_divergence.ipynb").mkdir(parents=True)
+    hand_in(submissions, "odd names", answered(), name="ex04_kl_divergence (1).ipynb")
     hand_in(submissions, "odd names", answered(), name="-rf.ipynb")
     hand_in(submissions, '=1+1, "李" <b>\'é\n', answered())
     started = time.monotonic()
-    summary = grading.grade(submissions, results, root=ROOT, seed=7, limits=LIMITS)  # refuses without walls
+    summary = grading.grade(submissions, results, root=ROOT, seed=7, limits=LIMITS)  # refuses without a sandbox
     return folder, summary, server, time.monotonic() - started
 
 
@@ -364,6 +369,16 @@ def others(grades, student):
     return {task: row["verdict"] for task, row in grades[student].items() if task != TASK}
 
 
+def test_the_verdicts_that_attacks_expect_exist():
+    expected = {kind for _, kinds in IN_THE_ANSWER.values() if kinds for kind in kinds.split(" or ")}
+    assert expected <= set(Kind)
+
+
+def test_modules_that_an_attack_patches_are_there():
+    for name in ("vae_course", "vae_course.visible.observe", "vae_course.visible.protocol"):
+        assert importlib.util.find_spec(name)
+
+
 @pytest.mark.parametrize("name", [name for name in IN_THE_ANSWER if name.startswith(("reads", "looks"))])
 def test_what_an_attack_reads_is_there_outside_and_would_pass(name):
     """So that it is the sandbox that stops it, and no misspelt name."""
@@ -372,7 +387,7 @@ def test_what_an_attack_reads_is_there_outside_and_would_pass(name):
     )
     space = {"torch": torch}
     exec(source, space)
-    assert judge(TASKS[TASK], space["kl_normals"]).passed
+    assert judge(task(TASK), space["kl_normals"]).passed
 
 
 @pytest.mark.parametrize("name", IN_THE_ANSWER)
@@ -405,7 +420,7 @@ def test_what_is_only_odd_costs_nothing(grades, name):
 def test_what_is_no_notebook_is_unreadable_and_said_to_be(run, grades, name):
     assert {row["verdict"] for row in grades[name].values()} == {"unreadable"}
     assert {row["points"] for row in grades[name].values()} == {"0"}
-    assert any(trouble.startswith(f"{name}/04_kl_divergence: ") for trouble in run[1].troubles)
+    assert any(trouble.startswith(f"{name}/ex04_kl_divergence: ") for trouble in run[1].troubles)
 
 
 def test_odd_names_are_left_alone_and_told(run, grades):
@@ -413,7 +428,7 @@ def test_odd_names_are_left_alone_and_told(run, grades):
     assert "linked folder" not in grades
     told = [trouble for trouble in run[1].troubles if trouble.startswith(("odd names", "linked folder"))]
     assert len(told) == 3
-    assert any("was 04_kl_divergence.ipynb meant?" in trouble for trouble in told)
+    assert any("was ex04_kl_divergence.ipynb meant?" in trouble for trouble in told)
     assert {row["verdict"] for row in grades['=1+1, "李" <b>\'é\n'].values()} == {"passed"}
 
 
@@ -425,7 +440,7 @@ def test_nobody_elses_grade_changes(grades):
 def test_nothing_outside_was_touched(run):
     folder, _, server, _ = run
     assert (folder / "sentinel").read_text(encoding="utf-8") == "untouched"
-    assert nbformat.read(folder / "submissions" / "honest" / "04_kl_divergence.ipynb", 4) == answered()
+    assert nbformat.read(folder / "submissions" / "honest" / "ex04_kl_divergence.ipynb", 4) == answered()
     base = sqlite3.connect(folder / "results" / "results.sqlite")
     assert base.execute("SELECT max(points) FROM results").fetchone() == (3.0,)
     with pytest.raises(BlockingIOError):
@@ -448,9 +463,9 @@ def test_feedback_pages_escape_what_students_wrote(run):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_report_says_which_walls_stood_and_what_needs_an_eye(run):
+def test_the_report_says_what_the_sandbox_was_and_what_needs_an_eye(run):
     report = json.loads((run[0] / "results" / "report.json").read_text(encoding="utf-8"))
-    assert report["walls"] == WALLS.report()
+    assert report["sandbox"] == SANDBOX.report()
     assert report["limits"]["seconds"] == 3
     assert report["seed"] == 7
     assert report["troubles"] == run[1].troubles

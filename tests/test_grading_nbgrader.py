@@ -16,21 +16,21 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from handed_in import NAMES, ROOT, answered, grade, hand_in, made_up, notebook
+from handed_in import KL, ROOT, answered, grade, hand_in, made_up, notebook
 from nbconvert.filters import markdown2html
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 
-from vae_lessons.checks import EXERCISES
-from vae_lessons.grading import GradingError, gradebook
+from vae_course.grading import gradebook
+from vae_course.grading.submissions import GradingError
+from vae_course.tasks import EXERCISES
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),  # nbgrader's
 ]
-NAME = NAMES["04"]
 ENVIRONMENT = {
     **os.environ,
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -62,16 +62,15 @@ def points(folder, student, name):
         return {grade.name: grade.auto_score for one in notebooks for grade in one.grades}
 
 
-@pytest.mark.parametrize("number", EXERCISES)
-def test_nbgrader_takes_the_exercises_and_gives_the_same_points(tmp_path, number):
-    name = NAMES[number]
+@pytest.mark.parametrize("name", EXERCISES)
+def test_nbgrader_takes_the_exercises_and_gives_the_same_points(tmp_path, name):
     (tmp_path / "source" / name).mkdir(parents=True)
     shutil.copy(ROOT / "solutions" / f"{name}.ipynb", tmp_path / "source" / name)
     api = nbgrader(tmp_path)
     assert api.generate_assignment(name)["success"]
     released = nbformat.read(tmp_path / "release" / name / f"{name}.ipynb", 4)
-    assert [cell.id for cell in released.cells] == [cell.id for cell in notebook(number, "exercises").cells]
-    book, _ = list(made_up(number, 3))[2]
+    assert [cell.id for cell in released.cells] == [cell.id for cell in notebook(name, "exercises").cells]
+    book, _ = list(made_up(name, 3))[2]
     hand_in(tmp_path / "submitted", "mixed", book, name=f"{name}/{name}.ipynb")
     assert api.autograde(name, "mixed")["success"]
     theirs = points(tmp_path, "mixed", name)
@@ -83,12 +82,12 @@ def test_nbgrader_takes_the_exercises_and_gives_the_same_points(tmp_path, number
 
 
 def test_validate_and_feedback(tmp_path):
-    assert "Success" in nbgrader_command(tmp_path, "validate", str(ROOT / "solutions" / f"{NAME}.ipynb"))
-    assert "failed" in nbgrader_command(tmp_path, "validate", str(ROOT / "exercises" / f"{NAME}.ipynb"))
+    assert "Success" in nbgrader_command(tmp_path, "validate", str(ROOT / "solutions" / f"{KL}.ipynb"))
+    assert "failed" in nbgrader_command(tmp_path, "validate", str(ROOT / "exercises" / f"{KL}.ipynb"))
     hand_in(tmp_path / "in", "ann", answered(kl__split="def split_kl(q_z_given_x, p_z):\n    return 1.0, 2.0"))
     grade(tmp_path / "in", tmp_path / "out", gradebook=tmp_path / "gradebook.db")
-    nbgrader_command(tmp_path, "generate_feedback", NAME)
-    page = (tmp_path / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    nbgrader_command(tmp_path, "generate_feedback", KL)
+    page = (tmp_path / "feedback" / "ann" / KL / f"{KL}.html").read_text(encoding="utf-8")
     assert "kl-split-check" in page
     assert "the first result is not right yet" in page
 
@@ -112,7 +111,7 @@ def course(tmp_path):
 
 
 def collect(course, student, book):
-    hand_in(course / "submitted", student, book, name=f"{NAME}/{NAME}.ipynb")
+    hand_in(course / "submitted", student, book, name=f"{KL}/{KL}.ipynb")
 
 
 def again(course):
@@ -122,14 +121,14 @@ def again(course):
 def exported(course):
     nbgrader_command(course, "export")
     with open(course / "grades.csv", newline="", encoding="utf-8") as file:
-        return {row["student_id"]: float(row["score"]) for row in csv.DictReader(file) if row["assignment"] == NAME}
+        return {row["student_id"]: float(row["score"]) for row in csv.DictReader(file) if row["assignment"] == KL}
 
 
 def test_the_gradebook_holds_the_points(course):
-    assert points(course, "ann", NAME)["kl-split-check"] == 3
-    assert points(course, "ann", NAME)[WORDS] is None
-    assert set(points(course, "李 bob", NAME).values()) == {0.0}
-    assert set(points(course, "eve", NAME).values()) == {0.0}
+    assert points(course, "ann", KL)["kl-split-check"] == 3
+    assert points(course, "ann", KL)[WORDS] is None
+    assert set(points(course, "李 bob", KL).values()) == {0.0}
+    assert set(points(course, "eve", KL).values()) == {0.0}
     assert exported(course) == {"ann": 14, "李 bob": 0, "eve": 0}
 
 
@@ -168,13 +167,13 @@ def test_an_answer_in_words_is_read_by_a_person_whatever_became_of_the_cells(tmp
     summary = again(tmp_path)
     assert not [trouble for trouble in summary.troubles if "its notebook is not" in trouble]
     for student in KEPT:
-        assert points(tmp_path, student, NAME)[WORDS] is None, student
+        assert points(tmp_path, student, KL)[WORDS] is None, student
         assert needs_a_person(tmp_path, student), student
-        written = nbformat.read(tmp_path / "autograded" / student / NAME / f"{NAME}.ipynb", as_version=4)
+        written = nbformat.read(tmp_path / "autograded" / student / KL / f"{KL}.ipynb", as_version=4)
         nbformat.validate(written)
         assert [one.source for one in written.cells if one.id == WORDS] == ["My answer."]
-    assert points(tmp_path, "gone", NAME)[WORDS] == 0
-    assert f"gone/{NAME}: written-1: this cell, for the answer in words, is missing" in summary.troubles
+    assert points(tmp_path, "gone", KL)[WORDS] == 0
+    assert f"gone/{KL}: written-1: this cell, for the answer in words, is missing" in summary.troubles
 
 
 def test_an_answer_in_words_is_read_by_a_person_also_where_nbgrader_refuses_the_notebook(tmp_path, monkeypatch):
@@ -183,8 +182,8 @@ def test_an_answer_in_words_is_read_by_a_person_also_where_nbgrader_refuses_the_
 
     monkeypatch.setattr(gradebook, "_write_notebook", refuse)
     collect(tmp_path, "ann", in_words(answered(), "My answer."))
-    assert again(tmp_path).troubles == [f"ann/{NAME}: its grades are in the gradebook, its notebook is not (refused)"]
-    assert points(tmp_path, "ann", NAME)["kl-split-check"] == 3
+    assert again(tmp_path).troubles == [f"ann/{KL}: its grades are in the gradebook, its notebook is not (refused)"]
+    assert points(tmp_path, "ann", KL)["kl-split-check"] == 3
     assert needs_a_person(tmp_path, "ann")
 
 
@@ -203,9 +202,9 @@ def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
     book.cells.append(nbformat.v4.new_markdown_cell(MARKUP))
     collect(tmp_path, "eve", book)
     again(tmp_path)
-    cells = nbformat.read(tmp_path / "autograded" / "eve" / NAME / f"{NAME}.ipynb", as_version=4).cells
-    nbgrader_command(tmp_path, "generate_feedback", NAME)
-    whole = (tmp_path / "feedback" / "eve" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    cells = nbformat.read(tmp_path / "autograded" / "eve" / KL / f"{KL}.ipynb", as_version=4).cells
+    nbgrader_command(tmp_path, "generate_feedback", KL)
+    whole = (tmp_path / "feedback" / "eve" / KL / f"{KL}.html").read_text(encoding="utf-8")
     assert "ValueError" in whole
     assert "alert(1)</script>" not in whole
     page = markdown2html(next(one.source for one in cells if one.id == WORDS))
@@ -255,8 +254,8 @@ def test_the_form_grader_shows_the_answers_and_marks_the_question_in_words(cours
             except (urllib.error.URLError, ConnectionError):
                 assert server.poll() is None
                 time.sleep(0.1)
-        assert [(one["name"], one["num_submissions"]) for one in assignments] == [(NAME, 3)]
-        found = {one["student"]: one for one in json.loads(ask(f"api/submitted_notebooks/{NAME}/{NAME}"))}
+        assert [(one["name"], one["num_submissions"]) for one in assignments] == [(KL, 3)]
+        found = {one["student"]: one for one in json.loads(ask(f"api/submitted_notebooks/{KL}/{KL}"))}
         assert (found["ann"]["code_score"], found["ann"]["needs_manual_grade"]) == (14, True)
         assert (found["李 bob"]["code_score"], found["李 bob"]["needs_manual_grade"]) == (0, False)
         page = ask(f"submissions/{found['ann']['id']}/")
@@ -279,4 +278,4 @@ def test_the_form_grader_shows_the_answers_and_marks_the_question_in_words(cours
 
 def needs_a_person(course, student):
     with closing(Gradebook(f"sqlite:///{course / 'gradebook.db'}")) as gradebook:
-        return gradebook.find_submission(NAME, student).needs_manual_grade
+        return gradebook.find_submission(KL, student).needs_manual_grade

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from vae_course.build import execute, is_current, read_source
+from vae_course.files import write_notebook
 from vae_lessons import data, distributions, evaluation, latents, models
-from vae_lessons.build import execute, is_current, read_source
-from vae_lessons.files import write_notebook
 from vae_lessons.widgets import frames
 
 ROOT = Path(__file__).parents[1]

@@ -127,7 +127,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_commands_that_exist(page):
-    from vae_lessons.cli import app
+    from vae_course.cli import app
 
     tools = {command.name or command.callback.__name__ for command in app.registered_commands}
     known = {
@@ -694,7 +694,7 @@ def test_lab_opens_the_first_notebook(course, ran, monkeypatch):
     Path(course.ROOT, course.FIRST_NOTEBOOK).touch()
     assert course.main(["lab", "--", "--no-browser", "--port", "8899"]) == 0
     [(first, _), (command, environment)] = ran
-    assert first[1:] == ["-m", "vae_lessons.cli", "update", "--only-new"]  # the exercises are there when it opens
+    assert first[1:] == ["-m", "vae_course.cli", "update", "--only-new"]  # the exercises are there when it opens
     assert command[0] == course.PYTHON
     assert command[-3:] == ["--no-browser", "--port", "8899"]
     assert f"--LabApp.default_url=/lab/tree/{course.FIRST_NOTEBOOK}" in command

@@ -10,9 +10,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from typer.testing import CliRunner
 
-from vae_lessons import work
-from vae_lessons.cli import app
-from vae_lessons.work import lay_out, merge, update
+from vae_course import work
+from vae_course.cli import app
+from vae_course.work import lay_out, merge, update
 
 STUB = "def f(x):\n    raise NotImplementedError"
 
@@ -208,7 +208,7 @@ def test_many_updates_keep_every_earlier_state(course):
 
 
 def test_an_update_does_not_wait_for_pytorch():
-    program = "import sys, vae_lessons.work, vae_lessons.cli; sys.exit('torch' in sys.modules)"
+    program = "import sys, vae_course.work, vae_course.cli; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -28,7 +28,8 @@
 # Click into the cell below and press **Shift+Enter**. That runs it and moves on to the next.
 
 # %%
-from vae_lessons import data, plotting, work
+from vae_course import work
+from vae_lessons import data, plotting
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.latents import interpolate, sample_like
 from vae_lessons.models import GaussianVAE

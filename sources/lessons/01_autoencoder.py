@@ -766,7 +766,7 @@ print("untouched held-out digits cost both the same within 12 nats.")
 # 3. Is the blind cost of the *training* digits lower than that of held-out digits? Predict first, then replace `x_held` by `x_train` in section 6.
 # 4. Train the plain autoencoder with noise added to its codes, a tenth of their spread. You have built half a VAE. Which half, and does the table change?
 #
-# **Exercise.** [Exercise 01](../work/01_autoencoder.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 01](../work/ex01_autoencoder.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

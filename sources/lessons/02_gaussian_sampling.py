@@ -750,7 +750,7 @@ assert inside < 0.001
 # 5. Change the two means of section 7 to $(1, -1)$ and $(-1, 1)$, then to $(1, 0)$ and $(-1, 0)$. Predict both correlations.
 # 6. Three draws instead of two in section 8: how long is their average? Check it, and state the rule for $n$.
 #
-# **Exercise.** [Exercise 02](../work/02_gaussian_sampling.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 02](../work/ex02_gaussian_sampling.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -913,7 +913,7 @@ print("One eps for the whole batch of 50 pictures: over 15 times the variance of
 # 4. In `train_smallest`, replace `draw(mu, log_var)` by `draw(mu, log_var).detach()` and call it with `sample_normal`. Predict where $\mu$ ends.
 # 5. Derive $\partial z/\partial\mu$ and $\partial z/\partial s$ for the logistic distribution, $z = \mu + s\log\frac{u}{1-u}$, and check them on $\mathbb E[z^2] = \mu^2 + s^2\pi^2/3$.
 #
-# **Exercise.** [Exercise 03](../work/03_reparametrization.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 03](../work/ex03_reparametrization.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

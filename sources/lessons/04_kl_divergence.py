@@ -915,7 +915,7 @@ for n in (500, 4000, 60_000):
 # 3. $\frac{p(z)}{q(z)} - 1 - \log\frac{p(z)}{q(z)}$, averaged over $z\sim q$, also estimates the KL. Why is no draw of it ever negative (section 1 has the reason)? Compare its scatter with section 3's for $\sigma = 0.9$ and $\sigma = 0.5$.
 # 4. In section 10 double the standard deviations. Which of the two parts shrinks more?
 #
-# **Exercise.** [Exercise 04](../work/04_kl_divergence.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 04](../work/ex04_kl_divergence.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -875,7 +875,7 @@ print("From one optimum to the other the ELBO rises by over 0.015 nats, and log 
 # 4. In section 10, try widths of $q$ from 0.3 to 2. Which has the best ELBO, which the best bound for $K = 5$, for $K = 50$? Why do they part?
 # 5. Take the ten far points of section 3 to (3, 1). Does the optimum of the bound still have more errors than the fit without them?
 #
-# **Exercise.** [Exercise 05](../work/05_jensen_elbo.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 05](../work/ex05_jensen_elbo.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -917,7 +917,7 @@ plotting.show(
 # 4. Replace the digits' grey by a coin flip, `torch.bernoulli(x_grey)`, and train. How does the cost compare with that of the grey digits? Why is it so close?
 # 5. Which σ does "BCE on mid-grey" correspond to? Use $V(\frac12)$.
 #
-# **Exercise.** [Exercise 06](../work/06_reconstruction_losses.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 06](../work/ex06_reconstruction_losses.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -951,7 +951,7 @@ print("With half the log-odds the VAE's lead shrinks to less than half of what i
 # 4. In section 9 give the VAE with sixteen latents 15 epochs. Its gap shrinks. Has it overfitted less, or learned less? Which two rows tell?
 # 5. Divide the distortion by 784 and leave the rate a sum. Which β of section 5 does the run resemble?
 #
-# **Exercise.** [Exercise 07](../work/07_training_a_vae.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 07](../work/ex07_training_a_vae.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -1215,7 +1215,7 @@ print("From beta = 1 to 16 the average SAP falls, or rises by less than 0.05; it
 # 3. Replace `sample_like` in section 5 by two Gaussians, one fitted to faces with glasses, one to those without. How many half glasses remain?
 # 4. Turn the VAE's own codes, `encode(x_held)[0] @ rotation`. Does MIG fall much? What does that say of its axes?
 #
-# **Exercise.** [Exercise 08](../work/08_inside_the_latent_space.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 08](../work/ex08_inside_the_latent_space.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -960,7 +960,7 @@ if CELEBA is None:
 # 4. Is a mean difference the best direction? Replace it by the weights of a logistic regression on the codes (scaled to the same effect), and compare the side effects.
 # 5. Set `AGREE = 0.8` (and take out the assertion on the gap below it). Does the biased VAE still draw the rare sort worse? At which value does it start?
 #
-# **Exercise.** [Exercise 09](../work/09_latent_arithmetic.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 09](../work/ex09_latent_arithmetic.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

@@ -680,7 +680,7 @@ print("With the mean in place of a sample the 'ELBO' rises by over 0.3 nats; rec
 # 4. Improve the bound without touching the model: train only the encoder for some epochs on *held-out* digits. Which of the six numbers of section 8 move? Would that be honest?
 # 5. Section 6 changed the bound *and* the number of draws. Train on the average ELBO of five draws (replace `logsumexp` by the mean), and see how much of the gain is left.
 #
-# **Exercise.** [Exercise 10](../work/10_how_tight_is_the_bound.ipynb) asks you to write functions, and checks each as you go.
+# **Exercise.** [Exercise 10](../work/ex10_how_tight_is_the_bound.ipynb) asks you to write functions, and checks each as you go.
 #
 # ## Sources
 #

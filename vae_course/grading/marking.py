@@ -1,0 +1,297 @@
+"""Marking one submission: a worker observes the answers, and here, where no student's code ever runs, they are judged."""
+
+import atexit
+import base64
+import pickle
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from vae_course import tasks
+from vae_course.grading.sandbox import TIME_USED_UP, Limits, Sandbox, Worker
+from vae_course.grading.submissions import Contents, Exercise, clean
+from vae_course.judging.judge import Key, decide
+from vae_course.visible.observe import Observation
+from vae_course.visible.outcomes import Failure, Kind
+from vae_course.visible.protocol import (
+    CellRan,
+    Message,
+    ObserveTask,
+    Request,
+    RunCell,
+    Step,
+    StepBegun,
+    TaskFailed,
+    TaskObserved,
+)
+
+__all__ = ["Marked", "Result", "close_workers", "mark", "mark_on_cluster", "unmarked"]
+
+DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
+REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
+NOT_JUDGED = (Kind.MISSING, Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
+MAX_TEXT = 4000  # characters of a message
+MAX_LISTED = 5  # of the cells that were left out
+NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
+NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the function that was asked for.")
+NOT_ARRAYS = Failure(Kind.TYPE, "What came back could not be read as numbers.")
+NOT_COMPARABLE = Failure(Kind.TYPE, "What came back has a form that cannot be compared.")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one task.
+
+    Args:
+        task: its name.
+        points: what was earned.
+        max_points: what could be earned.
+        verdict: of which kind it is.
+        hint: what the student reads.
+    """
+
+    task: str
+    points: float
+    max_points: float
+    verdict: Kind
+    hint: str = ""
+
+
+@dataclass
+class Marked:
+    """Everything that marking a submission gave.
+
+    Args:
+        results: one for each task.
+        answers: the source of each answer, by task.
+        remarks: what an instructor should know.
+        seconds: how long students' code ran.
+        bytes: the most memory that it used.
+    """
+
+    results: list[Result]
+    answers: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+def unmarked(exercise: Exercise, kind: Kind, why: str) -> Marked:
+    """The same verdict on every task, for what cannot be marked."""
+    results = [Result(task, 0.0, float(points), kind, why) for task, points in exercise.points.items()]
+    return Marked(results, remarks=[why])
+
+
+def mark(
+    exercise: Exercise,
+    contents: Contents,
+    seed: int,
+    limits: Limits,
+    sandbox: Sandbox,
+    hidden: Sequence[Path] = (),
+) -> Marked:
+    """Mark one submission with a worker of this process.
+
+    Args:
+        exercise: which one it answers.
+        contents: what was handed in.
+        seed: of the inputs, unknown to students.
+        limits: what it may take.
+        sandbox: what the worker runs in.
+        hidden: folders that students' code must not see.
+    """
+    observation = _Observation(exercise, contents, seed)
+    with _borrowed_worker(sandbox, tuple(hidden)) as worker:
+        observation.run(worker, limits)
+    found = observation.conclude()
+    with _JUDGING:
+        results = [_result(_key(task, seed), found.get(task, NO_CELL)) for task in exercise.points]
+    remarks = [*contents.remarks, *observation.remarks()]
+    return Marked(results, contents.answers, remarks, observation.seconds, observation.bytes)
+
+
+def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=()) -> Marked:
+    """The same on a worker of a Dask cluster, in the sandbox of its machine.
+
+    Raises:
+        NoSandbox: that machine has none, and `no_sandbox` is False.
+    """
+    sandbox = _sandbox_of_this_process()
+    if not no_sandbox:
+        sandbox.require()
+    return mark(exercise, contents, seed, limits, sandbox, hidden)
+
+
+_sandbox_of_this_process = cache(Sandbox.detect)
+
+
+class _Observation:
+    """What is observed of one submission. A step that fails is left out, and the rest is run again without it.
+
+    Args:
+        exercise: which one it answers.
+        contents: what was handed in.
+        seed: of the inputs.
+    """
+
+    def __init__(self, exercise: Exercise, contents: Contents, seed: int):
+        self.exercise, self.contents, self.seed = exercise, contents, seed
+        self.found: dict[str, list[Observation] | Failure] = {}  # by task
+        self.errors: dict[int, str] = {}  # of cells, by the number of the step
+        self.failed: dict[int, Failure] = {}  # by the number of the step
+        self.seconds, self.bytes = 0.0, 0
+        self.current: Step
+
+    def run(self, worker: Worker, limits: Limits) -> None:
+        """Run the submission, and again without the step that failed, until nothing fails or the time is used up."""
+        left = limits.total_seconds
+        while left > 0 and (steps := self._steps_left()):
+            self.current = steps[0]
+            request = Request(steps, self.exercise.library)
+            outcome = worker.run(request, replace(limits, total_seconds=left), self._receiver(steps))
+            self.seconds += outcome.seconds
+            self.bytes = max(self.bytes, outcome.bytes)
+            left -= max(outcome.seconds, 0.01)
+            if outcome.failure is None:
+                break
+            self.failed[self.current.number] = outcome.failure
+
+    def _steps_left(self) -> list[Step]:
+        """The steps that have not failed and are not observed yet; none, if only cells are left."""
+        steps = [
+            replace(step, inputs=_inputs(step.task, self.seed)) if isinstance(step, ObserveTask) else step
+            for step in self.contents.steps
+            if step.number not in self.failed and not (isinstance(step, ObserveTask) and step.task in self.found)
+        ]
+        return steps if any(isinstance(step, ObserveTask) for step in steps) else []
+
+    def _receiver(self, steps: list[Step]) -> Callable[[Message], None]:
+        """What is called with each message of the child, which may say anything."""
+        by_number = {step.number: step for step in steps}
+
+        def receive(message: Message) -> None:
+            match self.current, message:
+                case _, StepBegun(number):
+                    self.current = by_number.get(number, self.current)
+                case RunCell(number), CellRan(str(error)):
+                    self.errors[number] = clean(error)[:MAX_TEXT]
+                case ObserveTask(task=task), TaskObserved() | TaskFailed():
+                    self.found.setdefault(task, _arrays_or_failure(message))
+
+        return receive
+
+    def conclude(self) -> dict[str, list[Observation] | Failure]:
+        """By task: what its function did, or why that is not known."""
+        found = dict(self.found)
+        for step in self.contents.steps:
+            for task in (step.task,) if isinstance(step, ObserveTask) else step.answers:
+                missing = found.get(task) == NO_FUNCTION
+                if step.number in self.failed and (task not in found or missing):
+                    found[task] = self.failed[step.number]
+                elif missing and step.number in self.errors:
+                    found[task] = Failure(Kind.RAISED, self.errors[step.number])
+                elif isinstance(step, ObserveTask) and task not in found:
+                    found[task] = TIME_USED_UP
+        return found
+
+    def remarks(self) -> list[str]:
+        """Which cells were left out."""
+        left_out = [
+            f"a cell was left out ({self.failed[step.number].kind}): {step.source.strip().splitlines()[0][:60]}"
+            for step in self.contents.steps
+            if isinstance(step, RunCell) and not step.answers and step.number in self.failed
+        ]
+        more = len(left_out) - MAX_LISTED
+        return left_out[:MAX_LISTED] + ([f"{more} more cells were left out"] if more > 0 else [])
+
+
+def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] | Failure:
+    """What a child says of a task. Nothing in it is believed but numbers."""
+    if isinstance(message, TaskFailed):
+        kind = Kind(message.kind) if message.kind in REPORTED_BY_CHILDREN else Kind.RAISED
+        return NO_FUNCTION if kind is Kind.MISSING else Failure(kind, clean(message.message)[:MAX_TEXT])
+    try:
+        return [{str(label): _decode_array(*array) for label, array in case.items()} for case in message.cases]
+    except Exception:  # whatever was sent, it is not an answer
+        return NOT_ARRAYS
+
+
+def _decode_array(dtype, shape, data):
+    if not DTYPE.fullmatch(dtype):
+        raise ValueError("not a plain dtype")
+    return np.frombuffer(base64.b64decode(data, validate=True), dtype=np.dtype(dtype)).reshape(shape)
+
+
+def _result(key: Key, observed: list[Observation] | Failure) -> Result:
+    """The verdict as a student may read it: without the secret inputs."""
+    points = float(key.task.points)
+    if isinstance(observed, Failure) and observed.kind in NOT_JUDGED:
+        return Result(key.task.name, 0.0, points, observed.kind, observed.message)
+    try:
+        if not isinstance(observed, Failure) and len(observed) != len(key.cases):
+            raise ValueError("not every case was answered")
+        verdict = decide(key, observed)
+    except Exception:  # arrays that no honest answer gives
+        return Result(key.task.name, 0.0, points, NOT_COMPARABLE.kind, NOT_COMPARABLE.message)
+    if verdict.passed:
+        return Result(key.task.name, points, points, verdict.kind)
+    lines = [verdict.title, *([verdict.message] if verdict.message else [])]
+    if verdict.kind is Kind.DIFFERENT:
+        lines.append("The check in your notebook shows a case with its numbers, where it finds one.")
+    return Result(key.task.name, 0.0, points, verdict.kind, "\n".join(lines))
+
+
+@cache
+def _key(name, seed):
+    task = tasks.task(name)
+    return Key(task, task.inputs(seed))
+
+
+@cache
+def _inputs(name, seed):
+    with _JUDGING:
+        key = _key(name, seed)
+    return pickle.dumps((key.task.observe, key.cases))
+
+
+_JUDGING = threading.Lock()  # references and mistakes use torch's global random state
+_workers: list[Worker] = []
+_idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+
+
+@contextmanager
+def _borrowed_worker(sandbox: Sandbox, hidden: tuple[Path, ...]) -> Iterator[Worker]:
+    """An idle worker of this process, or a new one."""
+    try:
+        worker = _idle.get_nowait()
+    except queue.Empty:
+        worker = Worker(len(_workers), sandbox, hidden)
+        _workers.append(worker)
+    if (worker.sandbox, worker.hidden) != (sandbox, hidden):  # it served an earlier run
+        worker.close()
+        worker.sandbox, worker.hidden = sandbox, hidden
+    try:
+        yield worker
+    except BaseException:
+        worker.close()  # a child may still be sending
+        raise
+    finally:
+        _idle.put(worker)
+
+
+@atexit.register
+def close_workers() -> None:
+    """End all workers of this process, busy or not."""
+    for worker in _workers:
+        worker.retire()
+    while not _idle.empty():
+        worker = _idle.get_nowait()
+        worker.close()
+        _workers.remove(worker)

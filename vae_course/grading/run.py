@@ -1,0 +1,336 @@
+"""Marking a class: `grade` takes a folder of submissions and writes grades, feedback and a report."""
+
+import platform
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vae_course.grading.marking import Marked, close_workers, mark, mark_on_cluster, unmarked
+from vae_course.grading.results import (
+    Grades,
+    Store,
+    sources_digest,
+    write_feedback,
+    write_grades,
+    write_json,
+    write_totals,
+)
+from vae_course.grading.sandbox import PACKAGES, Limits, NoSandbox, Sandbox, WorkerError
+from vae_course.grading.submissions import (
+    Exercise,
+    GradingError,
+    Submission,
+    Unreadable,
+    find,
+    fingerprint,
+    read,
+    read_bytes,
+    read_exercises,
+)
+from vae_course.visible.outcomes import Kind
+
+__all__ = ["Summary", "grade"]
+
+DASK_TIMEOUT = 20  # seconds
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run went.
+
+    Args:
+        marked: how many submissions were run.
+        unchanged: how many had been marked before.
+        troubles: a line about each thing that an instructor should look at.
+        sandbox: what was kept from students' code, and by what.
+        seconds: how long it took.
+    """
+
+    marked: int
+    unchanged: int
+    troubles: list[str]
+    sandbox: dict[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a run has to do.
+
+    Args:
+        fingerprints: of every submission that was found.
+        todo: submissions to run.
+        suspects: submissions to run after those, one by one, because marking was killed while they were being run.
+    """
+
+    fingerprints: dict[Submission, str]
+    todo: list[Submission]
+    suspects: list[Submission]
+
+
+def grade(
+    submissions: Path,
+    out: Path,
+    *,
+    root: Path = Path(),
+    seed: int | None = None,
+    jobs: int = 2,
+    limits: Limits = Limits(),  # noqa: B008
+    dask: str | None = None,
+    gradebook: Path | None = None,
+    sandbox: Sandbox | None = None,
+    no_sandbox: bool = False,
+) -> Summary:
+    """Mark `submissions/STUDENT/EXERCISE.ipynb` and write the results into a folder.
+
+    A submission that was marked before with the same file, seed, limits and version is not run again.
+
+    Args:
+        submissions: the folder that came back.
+        out: the folder for the results.
+        root: the folder of the course.
+        seed: of the inputs; if None, that of the folder's last run, or a new secret one.
+        jobs: how many submissions are run at one time.
+        limits: what one submission may take.
+        dask: the address of a Dask scheduler that spreads the work; None for this machine alone.
+        gradebook: nbgrader's gradebook, to be written into as well.
+        sandbox: what students' code runs in, to the end of the run; if None, what is detected. The workers of a
+            cluster detect their own.
+        no_sandbox: go on where there is no sandbox.
+
+    Raises:
+        GradingError: nothing could be marked.
+        NoSandbox: there is no sandbox, so nothing was run.
+    """
+    started = time.monotonic()
+    write_gradebook = None if gradebook is None else _gradebook_writer()
+    exercises = read_exercises(root)
+    _check_folders(exercises, submissions, out, root)
+    sandbox = sandbox or Sandbox.detect()
+    found, troubles = find(submissions, exercises)
+    if not found:
+        raise GradingError(f"no submissions in {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    if dask is None and not no_sandbox:
+        sandbox.require()
+    out.mkdir(parents=True, exist_ok=True)
+    hidden = [path.resolve() for path in (submissions, out, root, *PACKAGES) if path.resolve() != Path("/")]
+    with closing(Store(out)) as store:
+        seed = _seed(store, seed)
+        digest = sources_digest([*PACKAGES, root / "exercises"])
+        settings = (seed, asdict(limits), version("vae-lessons"), digest)
+        plan, notes = _plan(store, found, settings, bool(sandbox.bwrap) if dask is None else not no_sandbox)
+        troubles += notes
+        if dask is None:
+            work, given = mark, (seed, limits, sandbox, hidden)
+        else:
+            work, given = mark_on_cluster, (seed, limits, no_sandbox, hidden)
+        with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
+
+            def start(submission: Submission) -> Future[Marked]:
+                return _start(executor, submission, exercises[submission.exercise], work, given)
+
+            saved, faults = _run(plan, store, start, capacity)
+        troubles += faults
+        marked = _load(store, plan.fingerprints)
+    for submission, one in marked.items():
+        troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in one.remarks]
+    write_grades(out / "grades.csv", marked)
+    write_totals(out / "totals.csv", marked)
+    write_feedback(out / "feedback", marked, exercises)
+    if write_gradebook is not None:
+        troubles += write_gradebook(gradebook, root, marked, exercises)
+    unchanged = len(found) - len(plan.todo) - len(plan.suspects)
+    summary = Summary(saved, unchanged, troubles, sandbox.report(), time.monotonic() - started)
+    write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
+    return summary
+
+
+def _check_folders(exercises, submissions, out, root):
+    if not exercises:
+        raise GradingError(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
+    if not submissions.is_dir():
+        raise GradingError(f"no folder {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    if out.exists() and not out.is_dir():
+        raise GradingError(f"{out} is a file: expected a folder for the results")
+    if out.resolve().is_relative_to(submissions.resolve()) or submissions.resolve().is_relative_to(out.resolve()):
+        raise GradingError(f"{out} and {submissions} lie in each other: give the results a folder of their own")
+
+
+def _gradebook_writer():
+    try:
+        from vae_course.grading.gradebook import write_gradebook
+    except ImportError as error:
+        raise GradingError("--gradebook needs nbgrader: run `python course.py setup --grade`") from error
+    return write_gradebook
+
+
+def _seed(store, seed):
+    kept = store.settings().get("seed")
+    seed = seed if seed is not None else int(kept) if kept else secrets.randbits(62)
+    store.setting("seed", str(seed))
+    return seed
+
+
+def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: bool) -> tuple[_Plan, list[str]]:
+    """What is new or changed, and a line about each submission that was being run when marking was killed.
+
+    Those are run last and one by one, so that whichever of them kills marking again is known. Without a sandbox, a
+    submission that was being run during two kills is not run a third time.
+    """
+    plan, notes = _Plan({submission: _fingerprint(submission, settings) for submission in found}, [], []), []
+    kills = store.killed()
+    for submission, current in plan.fingerprints.items():
+        name = (submission.student, submission.exercise)
+        if store.fingerprint(*name) == current:
+            continue
+        count = kills.get((*name, current), 0)
+        note = f"{submission.student}/{submission.exercise}: was being run when marking was killed"
+        if not count:
+            plan.todo.append(submission)
+        elif count == 1 or sandboxed:
+            plan.suspects.append(submission)
+            notes.append(f"{note}, so it was run last and alone")
+        else:
+            notes.append(f"{note} {count} times, so it was left out; mark it where bubblewrap works")
+    return plan, notes
+
+
+def _fingerprint(submission, settings):
+    try:
+        return fingerprint(read_bytes(submission.path), *settings)
+    except Unreadable as error:
+        return fingerprint(str(error).encode(), *settings)
+
+
+def _run(
+    plan: _Plan, store: Store, start: Callable[[Submission], Future[Marked]], capacity: int
+) -> tuple[int, list[str]]:
+    """Mark everything that is planned, and save each result as soon as it is there.
+
+    Returns:
+        How many results were saved, and a line about each submission that could not be marked because of a fault of
+        this program.
+    """
+    saved, faults = 0, []
+
+    def begin(submissions: list[Submission]) -> Iterator[tuple[Submission, Future[Marked]]]:
+        for submission in submissions:
+            store.begin(submission.student, submission.exercise, plan.fingerprints[submission])
+            yield submission, start(submission)
+
+    finished = chain(_as_completed(begin(plan.todo), capacity), _as_completed(begin(plan.suspects), 1))
+    total = len(plan.todo) + len(plan.suspects)
+    try:
+        for submission, future in tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1):
+            try:
+                marked = future.result()
+            except WorkerError as error:
+                raise GradingError(str(error)) from error
+            except NoSandbox:
+                raise
+            except Exception as error:  # a fault of ours, not the student's: the others go on
+                store.end(submission.student, submission.exercise)
+                faults.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
+            else:
+                store.save(submission.student, submission.exercise, plan.fingerprints[submission], marked)
+                saved += 1
+    finally:
+        store.end()  # however the run ends, as long as it is not killed
+    return saved, faults
+
+
+def _start(executor: Executor, submission: Submission, exercise: Exercise, work: Callable, given: tuple) -> Future:
+    """Read a submission and have it marked. What cannot be read gets its verdict at once."""
+    try:
+        contents = read(read_bytes(submission.path), exercise)
+    except Unreadable as error:
+        done: Future[Marked] = Future()
+        done.set_result(unmarked(exercise, Kind.UNREADABLE, f"The file could not be marked: {error}."))
+        return done
+    except Exception as error:  # a fault of ours, not the student's: the others go on
+        done = Future()
+        done.set_exception(error)
+        return done
+    return executor.submit(work, exercise, contents, *given)
+
+
+def _as_completed(tasks: Iterator[tuple[Submission, Future]], capacity: int) -> Iterator[tuple[Submission, Future]]:
+    """Start tasks, no more than `capacity` at a time, and yield them in the order in which they finish."""
+    running: dict[Future, Submission] = {}
+    for submission, future in tasks:
+        running[future] = submission
+        if len(running) >= capacity:
+            yield from _finished(running)
+    while running:
+        yield from _finished(running)
+
+
+def _finished(running):
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield running.pop(future), future
+
+
+def _load(store: Store, fingerprints: dict[Submission, str]) -> Grades:
+    """The results of every submission that is marked as it is now."""
+    return {
+        submission: store.load(submission.student, submission.exercise)
+        for submission, current in fingerprints.items()
+        if store.fingerprint(submission.student, submission.exercise) == current
+    }
+
+
+@contextmanager
+def _executor(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
+    """What marks submissions, and how many to give it at one time."""
+    if dask is None:
+        executor = ThreadPoolExecutor(jobs)
+        try:
+            yield executor, jobs
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+            close_workers()
+            executor.shutdown()
+            close_workers()
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise GradingError("--dask needs Dask: run `python course.py setup --grade`") from error
+    try:
+        client = Client(dask, timeout=DASK_TIMEOUT)
+    except (OSError, ValueError) as error:
+        raise GradingError(f"no Dask scheduler answers at {dask}: {error}") from error
+    with client:
+        yield client.get_executor(pure=False, retries=3), 2 * max(1, sum(client.nthreads().values()))
+
+
+def _report(summary, marked, seed, limits, dask):
+    results = [result for one in marked.values() for result in one.results]
+    slowest = max(marked, key=lambda key: marked[key].seconds, default=None)
+    return {
+        "marked": summary.marked,
+        "unchanged": summary.unchanged,
+        "seconds": round(summary.seconds, 2),
+        "seconds_in_students_code": round(sum(one.seconds for one in marked.values()), 2),
+        "slowest": slowest
+        and {"submission": f"{slowest.student}/{slowest.exercise}", "seconds": round(marked[slowest].seconds, 2)},
+        "most_memory_bytes": max((one.bytes for one in marked.values()), default=0),
+        "verdicts": dict(Counter(str(result.verdict) for result in results)),
+        "sandbox": summary.sandbox,
+        "limits": asdict(limits),
+        "seed": seed,
+        "dask": dask,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("vae-lessons", "torch", "numpy", "scipy")},
+        "troubles": summary.troubles,
+    }

@@ -1,0 +1,443 @@
+"""The sandbox that students' code runs in, and the workers in it, seen from outside.
+
+bubblewrap (`bwrap`) gives a worker a file system of its own (read-only, without the course, the submissions and the
+results), no network, and its own process namespace. Where it does not work, nothing is run, unless the instructor asks
+for it: then only limits on time, memory and files hold, and students' code may do whatever the instructor may.
+"""
+
+import contextlib
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+
+import vae_course
+import vae_lessons
+from vae_course.visible.outcomes import Failure, Kind
+from vae_course.visible.protocol import (
+    LENGTH,
+    STOP,
+    ChildEnded,
+    Finished,
+    Message,
+    ProtocolError,
+    Ready,
+    Request,
+    decode,
+)
+
+__all__ = ["Limits", "NoSandbox", "Outcome", "Sandbox", "Worker", "WorkerError"]
+
+PACKAGES = tuple(Path(package.__file__).parent for package in (vae_lessons, vae_course))
+VISIBLE = "visible"  # the folder of `vae_course` that students' code may see
+FIRST_UID = 61000
+SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/localtime",
+)
+NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
+GRACE = 5.0  # seconds until a worker that does not answer is killed
+TIMEOUT = Failure(Kind.TIMEOUT, "It took longer than one task may take.")
+TIME_USED_UP = Failure(Kind.TIMEOUT, "The time for the whole submission was used up before or in this task.")
+OUT_OF_MEMORY = Failure(Kind.MEMORY, "It took more memory than a submission may take.")
+
+
+class WorkerError(Exception):
+    """No worker could be started; the message says why."""
+
+
+class NoSandbox(Exception):
+    """There is no sandbox on this machine, and nobody asked to go on without; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may take.
+
+    Args:
+        seconds: for one cell or one task.
+        total_seconds: for all of them together.
+        bytes: of memory.
+        processes: processes and threads at one time.
+        file_bytes: of one file, and of all files together where bubblewrap stands.
+        answer_bytes: of the results of one task.
+    """
+
+    seconds: float = 10.0
+    total_seconds: float = 120.0  # all tasks of an exercise may hang, and cost nothing else
+    bytes: int = 1 << 30
+    processes: int = 64
+    file_bytes: int = 32 << 20
+    answer_bytes: int = 8 << 20
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What separates students' code from this machine.
+
+    Args:
+        bwrap: the path of bubblewrap, or None where it does not work.
+        other_user: whether students' code can run as another user, which only root can arrange.
+        problem: why bubblewrap does not work.
+    """
+
+    bwrap: str | None
+    other_user: bool
+    problem: str = ""
+
+    @classmethod
+    def detect(cls) -> "Sandbox":
+        """Try what works on this machine. Do so once for a run: what works at its beginning has to work to its end."""
+        root = os.geteuid() == 0
+        bwrap = shutil.which("bwrap")
+        problem = "bubblewrap (bwrap) is not installed" if bwrap is None else _try(cls(bwrap, root))
+        if not problem:
+            return cls(bwrap, root)
+        return cls(None, root and readable_by_all(sys.prefix, sys.base_prefix), problem)
+
+    def require(self) -> None:
+        """Raise NoSandbox where students' code could harm this machine."""
+        if not self.bwrap:
+            raise NoSandbox(
+                f"nothing was run: {self.problem}, and without it {self.risk()}. Install bubblewrap 0.8 or newer "
+                "(`apt install bubblewrap`; more in docs/instructors.md), or, on a machine that you can throw away, "
+                "add --no-sandbox"
+            )
+
+    def risk(self) -> str:
+        """What students' code may do where bubblewrap does not work."""
+        if self.other_user:
+            return "students' code can read what every user may, use the network, and change other submissions' runs"
+        user = "root" if os.geteuid() == 0 else "you"
+        return (
+            f"students' code runs as {user}: it can read, change and delete your files, end all your processes, this "
+            "one too, and use the network"
+        )
+
+    def report(self) -> dict[str, str]:
+        """What is kept from students' code, and by what."""
+        same_user = "the same user" + (", in a namespace of its own" if self.bwrap else "")
+        return {
+            "files": "bubblewrap: a read-only system, no course, submissions or results"
+            if self.bwrap
+            else f"none: {self.problem}",
+            "network": "bubblewrap: none to be had" if self.bwrap else "none",
+            "processes": "bubblewrap: only its own to be seen" if self.bwrap else "none; what is left running is ended",
+            "user": "another user than root" if self.other_user else same_user,
+            "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
+        }
+
+    def folder(self) -> str:
+        """Where in the sandbox a student's code may write: `/tmp`, unless Python lies there."""
+        return "/submission" if any(path.is_relative_to("/tmp") for path in self._visible()) else "/tmp"
+
+    def _visible(self):
+        return [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
+
+    def command(self, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
+        """The command that starts Python in the sandbox."""
+        if not self.bwrap:
+            return [sys.executable]
+        visible = self._visible()
+        command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking", "--as-pid-1"]
+        command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        if self.other_user:
+            command += ["--cap-drop", "ALL", *[word for cap in NEEDED_BY_ROOT for word in ("--cap-add", cap)]]
+        else:
+            command += ["--unshare-user", "--disable-userns"]
+        for path in dict.fromkeys(visible):
+            for parent in reversed(path.parents[:-1]):  # or bubblewrap makes them readable by root alone
+                command += ["--perms", "0755", "--dir", str(parent)]
+            command += ["--ro-bind", str(path), str(path)]
+        real = [path.resolve() for path in visible]
+        for path in {path.resolve() for path in hidden if path.is_dir()}:  # where it lies within what is visible
+            if any(path.is_relative_to(one) for one in real) and not any(one.is_relative_to(path) for one in real):
+                command += ["--perms", "0700", "--tmpfs", str(path), "--remount-ro", str(path)]
+        command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+        command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", folder, "--remount-ro", "/"]
+        return [*command, "--chdir", "/", "--", sys.executable]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a child ended.
+
+    Args:
+        failure: why it did not get to the end of its last step, or None.
+        seconds: how long it ran.
+        bytes: its peak memory, including what it shares with the worker.
+    """
+
+    failure: Failure | None
+    seconds: float
+    bytes: int
+
+
+class Worker:
+    """A process in the sandbox that has imported everything, and runs one submission at a time in a child.
+
+    Args:
+        number: tells workers of this process apart.
+        sandbox: what it runs in.
+        hidden: folders that a student's code must not see.
+    """
+
+    def __init__(self, number: int, sandbox: Sandbox, hidden: Sequence[Path] = ()):
+        self.number, self.sandbox, self.hidden = number, sandbox, tuple(hidden)
+        self.process, self.control, self.home = None, None, None
+        self.retired = False
+
+    def start(self) -> None:
+        """Start the process and wait until it has imported everything."""
+        self.close()
+        if self.retired:
+            raise WorkerError("marking was stopped")
+        self.home = tempfile.TemporaryDirectory(prefix="vae-lessons-", ignore_cleanup_errors=True)
+        home = Path(self.home.name)
+        home.chmod(0o755)
+        library, folder = home / "library", self.sandbox.folder() if self.sandbox.bwrap else str(home / "files")
+        copy_visible(library)
+        if not self.sandbox.bwrap:
+            os.mkdir(folder)
+            os.chmod(folder, 0o777)
+        self.log = open(home / "log", "w+b")  # noqa: SIM115
+        self._launch(library, folder)
+        if not isinstance(self._read(120.0), Ready):
+            self.log.seek(0)
+            lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
+            self.close()
+            raise WorkerError(f"the marking process did not start: {lines[-1] if lines else 'it gave no reason'}")
+        shutil.rmtree(library)  # everything is in memory now, and a student's code finds no file to read it from
+
+    def _launch(self, library, folder):
+        self.control, theirs = socket.socketpair()
+        settings = {
+            "control": theirs.fileno(),
+            "folder": folder,
+            "namespace": bool(self.sandbox.bwrap),
+            "uid": FIRST_UID + self.number if self.sandbox.other_user else None,
+        }
+        command = self.sandbox.command(library, folder, self.hidden)
+        try:
+            self.process = subprocess.Popen(
+                [*command, "-m", "vae_course.visible.worker", json.dumps(settings)],
+                pass_fds=[theirs.fileno()],
+                env=environment("/library" if self.sandbox.bwrap else str(library), folder),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.close()
+            raise WorkerError(f"the marking process did not start: {error}") from error
+        finally:
+            theirs.close()
+
+    def run(self, request: Request, limits: Limits, on_message: Callable[[Message], None]) -> Outcome:
+        """Let a child run the steps of one submission.
+
+        Args:
+            request: what to run; its limits are set from `limits`.
+            limits: what it may take.
+            on_message: called with each message of the child. What a message says is not to be trusted.
+        """
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        ours, theirs = os.pipe()
+        try:
+            with tempfile.TemporaryFile() as file, os.fdopen(theirs, "wb") as out:
+                pickle.dump(replace(request, limits=asdict(limits)), file)
+                file.seek(0)
+                socket.send_fds(self.control, [b"r"], [file.fileno(), out.fileno()])
+            failure, finished = self._listen(ours, limits, on_message)
+        except OSError:  # the worker is gone
+            failure, finished = None, False
+        finally:
+            os.close(ours)
+        if failure is not None:
+            with contextlib.suppress(OSError):
+                self.control.sendall(STOP)
+        ended = self._read(GRACE)
+        if not isinstance(ended, ChildEnded):
+            self.close()
+            ended = None
+        if failure is None and not finished:
+            failure = crash(ended and ended.exit_code)
+        if finished:
+            failure = None
+        return Outcome(failure, ended.seconds, ended.bytes) if ended else Outcome(failure, limits.seconds, 0)
+
+    def _listen(self, pipe, limits, on_message):
+        """Pass messages on until the child closes its pipe: why it has to be ended, and whether it has finished."""
+        start = time.monotonic()
+        end = start + limits.total_seconds
+        deadline, next_look = min(end, start + limits.seconds), start + 0.25
+        total, finished, buffer = 0, False, bytearray()
+        while not self.retired:
+            if select.select([pipe], [], [], 0.1)[0]:
+                part = os.read(pipe, 1 << 20)
+                if not part:
+                    return None, finished
+                buffer += part
+                total += len(part)
+                try:
+                    for message in decode(buffer, 2 * limits.answer_bytes):
+                        finished = finished or isinstance(message, Finished)
+                        deadline = min(end, time.monotonic() + (1 if finished else limits.seconds))
+                        on_message(message)
+                except ProtocolError:
+                    return _crashed("invalid data was sent"), finished
+                if total > 32 * limits.answer_bytes:
+                    return _crashed("too much data was sent"), finished
+            now = time.monotonic()
+            if now > deadline:
+                return TIME_USED_UP if now > end else TIMEOUT, finished
+            if now > next_look:
+                next_look = now + 0.25
+                if self._memory() > limits.bytes:
+                    return OUT_OF_MEMORY, finished
+        return _crashed("marking was stopped"), finished
+
+    def _read(self, seconds):
+        """One message of the worker, or None."""
+        deadline, buffer = time.monotonic() + seconds, bytearray()
+        while time.monotonic() < deadline:
+            if not select.select([self.control], [], [], 0.05)[0]:
+                if self.process.poll() is not None:
+                    break
+                continue
+            part = self.control.recv(1 if len(buffer) < LENGTH.size else LENGTH.unpack(buffer[: LENGTH.size])[0])
+            if not part:
+                break
+            buffer += part
+            for message in decode(buffer, 1 << 16):
+                return message
+        return None
+
+    def _memory(self):
+        """Bytes of memory of the child and all its children, without what they share with the worker."""
+        total = 0
+        for process in self._descendants():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                try:
+                    total += process.memory_full_info().uss
+                except psutil.AccessDenied:
+                    total += process.memory_info().rss
+        return total
+
+    def retire(self) -> None:
+        """Kill the process and start no other, even if another thread is waiting for it."""
+        self.retired = True
+        for process in (*self._descendants(), self.process):
+            with contextlib.suppress(psutil.Error, OSError, AttributeError):
+                process.kill()
+
+    def close(self) -> None:
+        """Kill the process and everything in it."""
+        if self.process is not None:
+            for process in (*self._descendants(), self.process):
+                with contextlib.suppress(psutil.Error, OSError):
+                    process.kill()
+            self.process.wait()
+        if self.home is not None:
+            self.log.close()
+            self.home.cleanup()
+        if self.control is not None:
+            self.control.close()
+        self.process, self.control, self.home = None, None, None
+
+    def _descendants(self):
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True) if self.process else []
+        except psutil.Error:
+            return []
+
+
+def _try(sandbox):
+    """Start Python in the sandbox as a worker does; the reason why that does not work, or nothing."""
+    program = "import os, sys; sys.exit(0 if os.getpid() == 1 else 'it gives no process namespace of its own')"
+    command = [*sandbox.command(PACKAGES[0], sandbox.folder(), ()), "-I", "-S", "-c", program]
+    try:
+        tried = subprocess.run(command, capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not work here ({error})"
+    lines = tried.stderr.decode("utf-8", "replace").strip().splitlines()
+    reason = lines[-1] if lines else "it gives no reason"
+    return f"bubblewrap does not work here ({reason})" if tried.returncode else ""
+
+
+def _crashed(why):
+    return Failure(Kind.CRASHED, f"The answer crashed: {why}.")
+
+
+def crash(exit_code: int | None) -> Failure:
+    """Why a child ended before its last step did."""
+    if exit_code is None:
+        return _crashed("it ended the marking process")
+    if exit_code == -signal.SIGXCPU:
+        return TIMEOUT
+    if exit_code < 0:
+        known = -exit_code in set(signal.Signals)
+        return _crashed(signal.Signals(-exit_code).name if known else f"signal {-exit_code}")
+    return _crashed(f"it ended itself (exit code {exit_code})")
+
+
+def readable_by_all(*folders: str) -> bool:
+    """Whether every user may read what lies in these folders."""
+    paths = [parent for folder in folders for parent in (Path(folder), *Path(folder).parents)]
+    return all(path.stat().st_mode & 0o005 == 0o005 for path in paths)
+
+
+def copy_visible(to: Path) -> None:
+    """Copy what a student's code may import into a folder: `vae_lessons` and `vae_course.visible`, nothing else."""
+    lessons, course = PACKAGES
+    for source, copy in ((lessons, to / lessons.name), (course / VISIBLE, to / course.name / VISIBLE)):
+        for path in source.rglob("*"):
+            if path.is_file() and path.parent.name != "__pycache__":
+                (copy / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy / path.relative_to(source))  # not its mode: a course may be read-only
+    shutil.copyfile(course / VISIBLE / "stub.py", to / course.name / "__init__.py")
+
+
+def environment(library: str, home: str) -> dict[str, str]:
+    """The environment variables in the sandbox: of the instructor's only those that decide how numbers are computed."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("OPENBLAS_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_")) or name in ("LD_LIBRARY_PATH", "LANG")
+    }
+    return kept | {
+        "HOME": home,
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPATH": library,
+        "TMPDIR": home,
+        "USER": "student",
+    }

@@ -1,0 +1,1 @@
+"""Judging answers: tasks, verdicts, and how one leads to the other."""

@@ -1,0 +1,204 @@
+"""Judging an answer by what was observed of it. No code of a student's runs here, but for `judge` in a notebook."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from vae_course.judging.task import Mistake, SameMoments, Task
+from vae_course.judging.verdict import Verdict
+from vae_course.visible.observe import Observation, Observer, observe_cases, switched_off
+from vae_course.visible.outcomes import Failure, Kind
+
+__all__ = ["Key", "conclude", "decide", "judge"]
+
+TITLES = {
+    Kind.NOT_WRITTEN: "not written yet",
+    Kind.RAISED: "your function stopped with an error",
+    Kind.SIGNATURE: "the arguments do not fit",
+    Kind.TYPE: "the result is of the wrong type",
+    Kind.LIBRARY: "the library's own function called",
+}
+
+
+@dataclass
+class Key:
+    """What answers to a task are compared with, on some cases: the right answer, and the known mistakes.
+
+    Each is computed when it is first needed, and kept, so that one key judges a whole class.
+
+    Args:
+        task: which one.
+        cases: the inputs.
+    """
+
+    task: Task
+    cases: list[dict[str, Any]]
+
+    def __post_init__(self):
+        self._mistaken = {}
+
+    @cached_property
+    def right(self) -> list[Observation]:
+        """What the reference gives, case by case."""
+        observe = self.task.observe
+        return [
+            conclude(observe, observe(self.task.reference, {name: _double(value) for name, value in case.items()}))
+            for case in self.cases
+        ]
+
+    def mistaken(self) -> Iterator[tuple[Mistake, list[Observation]]]:
+        """Each known mistake with what one of its answers gives, case by case, where that can be compared."""
+        for mistake in self.task.mistakes:
+            for answer in mistake.answers:
+                if answer not in self._mistaken:
+                    observed = observe_cases(self.task.observe, answer, self.cases)
+                    self._mistaken[answer] = None if isinstance(observed, Failure) else self.arrange(observed)
+                if self._mistaken[answer] is not None:
+                    yield mistake, self._mistaken[answer]
+
+    def arrange(self, observed: list[Observation]) -> list[Observation]:
+        """The observations, concluded and in the form that the right answer has."""
+        concluded = [conclude(self.task.observe, one) for one in observed]
+        return [_arrange(found, expected) for found, expected in zip(concluded, self.right, strict=True)]
+
+
+def conclude(observe: Observer, observation: Observation) -> Observation:
+    """The part of an observation that is left to the judge, where there is one."""
+    return observe.conclude(observation) if hasattr(observe, "conclude") else observation
+
+
+def judge(task: Task, function: Callable, seed: int = 0, library: Iterable[str] = ()) -> Verdict:
+    """Call the function on drawn inputs and judge what it does.
+
+    Args:
+        task: which one.
+        function: the student's.
+        seed: of the inputs.
+        library: functions of `vae_lessons` that are switched off meanwhile, besides the task's own.
+    """
+    key = Key(task, task.inputs(seed))
+    with switched_off({*task.library, *library}):
+        observed = observe_cases(task.observe, function, key.cases)
+    return decide(key, observed)
+
+
+def decide(key: Key, observed: list[Observation] | Failure) -> Verdict:
+    """The verdict on what was observed. The function itself is no longer needed."""
+    task, cases = key.task, key.cases
+    if isinstance(observed, Failure):
+        return Verdict(task.name, observed.kind, TITLES.get(observed.kind, str(observed.kind)), observed.message)
+    right, observed = key.right, key.arrange(observed)
+    wrong = _wrong_labels(task, observed, right)
+    if not wrong:
+        return Verdict(task.name, Kind.PASSED, "passed")
+    mistake, whole = _known_mistake(key, observed, wrong)
+    if mistake is not None:
+        also = "" if whole else f"\nThis explains the {wrong[0]}; something else is wrong as well."
+        return Verdict(task.name, Kind.MISTAKE, mistake.name, mistake.hint + also, mistake.name)
+    first = next(number for number in range(len(cases)) if _wrong(task, observed[number], right[number]))
+    return _difference(task, cases[first], observed[first], right[first])
+
+
+def _known_mistake(key: Key, observed: list[Observation], wrong: list[str]) -> tuple[Mistake | None, bool]:
+    """The mistake that gives what was observed, or else its first wrong result; and whether it gives all of it."""
+    task, right, partly = key.task, key.right, None
+    for mistake, same in key.mistaken():
+        others = _wrong_labels(task, observed, same)
+        if not others:
+            return mistake, True
+        telling = same[0].keys() == right[0].keys() == observed[0].keys() and right[0][wrong[0]].dtype.kind == "f"
+        if telling and wrong[0] not in others and wrong == _wrong_labels(task, same, right):
+            partly = partly or mistake  # it explains the first wrong result, and is wrong in the others too
+    return partly, False
+
+
+def _arrange(found, right):
+    """Several results may come as a tuple, a list or one array: as the right answer has them, if that is possible."""
+    if list(found) == ["result"] and all(label.endswith(" result") for label in right):
+        together = found["result"]
+        parts = list(together) if together.ndim and len(together) == len(right) else []
+        if [np.shape(part) for part in parts] == [array.shape for array in right.values()]:
+            return dict(zip(right, parts, strict=True))
+    if list(right) == ["result"] and all(label.endswith(" result") for label in found):
+        parts = list(found.values())
+        if parts and {(len(parts), *part.shape) for part in parts} == {right["result"].shape}:
+            return {"result": np.stack(parts)}
+    return found
+
+
+def _wrong(task, found, right):
+    """The labels under which the two differ."""
+    if found.keys() != right.keys():
+        return list(right)
+    return [
+        label
+        for label in right
+        if found[label].shape != right[label].shape
+        or (found[label].dtype.kind == "c") != (right[label].dtype.kind == "c")
+        or not task.agree(found[label], right[label])
+    ]
+
+
+def _wrong_labels(task, observed, right):
+    """The labels under which they differ in any case, in the order of the results."""
+    wrong = {label for found, expected in zip(observed, right, strict=True) for label in _wrong(task, found, expected)}
+    return [label for label in right[0] if label in wrong]
+
+
+def _difference(task, case, found, right):
+    given = "\n".join(f"  {name} = {_short(value)}" for name, value in case.items())
+    if found.keys() != right.keys():
+        text = f"Expected {_number(right)}; got {_number(found)}."
+        return Verdict(task.name, Kind.TYPE, "the result is of the wrong type", text)
+    for label, expected in right.items():
+        got = found[label]
+        if got.shape != expected.shape:
+            text = f"Expected shape {expected.shape}, got {got.shape}."
+            return Verdict(task.name, Kind.SHAPE, f"the {label} has the wrong shape", text, case=f"For\n{given}")
+        if (expected.dtype.kind in "biuf") != (got.dtype.kind in "biuf"):
+            wanted = "numbers" if expected.dtype.kind in "biuf" else "a word"
+            text = f"Expected {wanted}, got {'a word' if got.dtype.kind == 'U' else got.dtype.name}."
+            return Verdict(task.name, Kind.DTYPE, f"the {label} has the wrong dtype", text, case=_short(got))
+        if got.dtype.kind == "f" and np.isfinite(expected).all() and not np.isfinite(got).all():
+            text = f"It holds {_short(got)}, for\n{given}"
+            return Verdict(task.name, Kind.NOT_FINITE, f"the {label} is not finite", case=text)
+    label = next(label for label in right if not task.agree(found[label], right[label]))
+    got, expected = found[label], right[label]
+    if expected.dtype.kind == "f" and got.dtype.kind in "iu":
+        text = f"Expected floating-point numbers, got {got.dtype.name}."
+        return Verdict(task.name, Kind.DTYPE, f"the {label} has the wrong dtype", text, case=_short(got))
+    text = f"For\n{given}\nyours:    {_summary(task, got)}\nexpected: {_summary(task, expected)}"
+    return Verdict(task.name, Kind.DIFFERENT, f"the {label} is not right yet", case=text)
+
+
+def _summary(task, array):
+    if isinstance(task.agree, SameMoments) and array.dtype.kind == "f":
+        with np.printoptions(precision=3, threshold=20):
+            return f"{len(array):,} draws with mean {array.mean(0)} and standard deviation {array.std(0)}"
+    return _short(array)
+
+
+def _short(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().numpy()
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "bU" and value.ndim == 0:
+            return repr(value.item())
+        if value.size > 48:
+            return f"numbers of shape {value.shape}"
+        return np.array2string(value, precision=5, suppress_small=True, separator=", ", prefix=" " * 10)
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + " …"
+
+
+def _number(observation):
+    results = [label for label in observation if label.endswith("result")]
+    return "one result" if results == ["result"] else f"{len(results)} results"
+
+
+def _double(value):
+    return value.double() if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value

@@ -1,0 +1,132 @@
+"""A task is data: how its inputs are drawn, what the right answer is, and which mistakes people make."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from vae_course.tasks import POINTS
+from vae_course.visible.observe import Observer, values
+
+__all__ = ["Close", "Mistake", "SameMoments", "Task", "rounded_normal", "rounded_uniform"]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really write.
+
+    Args:
+        name: a few words that name it, such as "forgot the ½".
+        hint: what the student reads: it leads to the answer without giving it.
+        answers: functions that make this mistake, each in its own way.
+    """
+
+    name: str
+    hint: str
+    answers: tuple[Callable, ...]
+
+    def __init__(self, name: str, hint: str, *answers: Callable):
+        if not answers:
+            raise ValueError(f"answers: expected at least one function that makes the mistake {name!r}")
+        for field, value in (("name", name), ("hint", hint), ("answers", answers)):
+            object.__setattr__(self, field, value)
+
+
+@dataclass(frozen=True)
+class Close:
+    """Numbers agree up to rounding; words agree whatever their case.
+
+    Args:
+        rtol: tolerance relative to the right number.
+        atol: tolerance added to it.
+    """
+
+    rtol: float = 1e-4
+    atol: float = 1e-5
+
+    def __call__(self, found: np.ndarray, right: np.ndarray) -> bool:
+        if found.dtype.kind == "U" or right.dtype.kind == "U":
+            return np.array_equal(np.char.lower(found.astype(str)), np.char.lower(right.astype(str)))
+        with np.errstate(invalid="ignore"):
+            return bool(np.isclose(found, right, rtol=self.rtol, atol=self.atol, equal_nan=True).all())
+
+
+@dataclass(frozen=True)
+class SameMoments:
+    """Draws have the same means and covariances.
+
+    Each pair of moments may differ by `errors` standard errors of the difference. In it, what was found counts with no
+    more variance than what is right: one draw far away would excuse everything. At 6, one moment of a right answer
+    differs by chance less than once in 100 million (normal approximation).
+    """
+
+    errors: float = 6.0
+
+    def __call__(self, found: np.ndarray, right: np.ndarray) -> bool:
+        if right.dtype.kind == "b" or found.dtype.kind not in "biuf":
+            return np.array_equal(found, right)
+        if not np.isfinite(found).all():
+            return False
+        moments, centre = [], right.mean(0).ravel()
+        for draws in (found, right):
+            flat = draws.reshape(len(draws), -1).astype(np.float64) - centre
+            products = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
+            moments.append(np.concatenate([flat, products], axis=1))
+        difference = np.abs(moments[0].mean(0) - moments[1].mean(0))
+        own, wanted = (moment.var(0, ddof=1) for moment in moments)
+        error = np.sqrt((np.minimum(own, wanted) + wanted) / len(right))
+        return bool((difference <= self.errors * error + 1e-6).all())
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for, how to look at an answer, and how to judge it.
+
+    Args:
+        name: "topic/what", as `check` is given it; it stands with its points in `vae_course.tasks.EXERCISES`.
+        draw: from a random generator, the inputs of one case: their names in the order of the arguments. Several
+            such functions take turns, so that every kind of case occurs.
+        reference: the right answer, not from this library. It is called with float64 tensors.
+        mistakes: at least four, told apart by the inputs drawn.
+        observe: calls an answer and records what it does.
+        agree: whether two arrays count as the same.
+        cases: how many cases are drawn.
+        library: full names of the functions of `vae_lessons` that do what is asked for: switched off while an answer
+            runs.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator], dict[str, Any]] | tuple[Callable, ...]
+    reference: Callable
+    mistakes: tuple[Mistake, ...]
+    observe: Observer = values
+    agree: Callable[[np.ndarray, np.ndarray], bool] = Close()
+    cases: int = 6
+    library: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> int:
+        """What it is worth."""
+        return POINTS[self.name]
+
+    def inputs(self, seed: int) -> list[dict[str, Any]]:
+        """The cases that this seed draws, the smallest first."""
+        draws = self.draw if isinstance(self.draw, tuple) else (self.draw,)
+        cases = [draws[n % len(draws)](np.random.default_rng([seed, n])) for n in range(self.cases)]
+        return sorted(cases, key=lambda case: sum(_size(value) for value in case.values()))
+
+
+def _size(value):
+    return int(np.prod(value.shape)) if hasattr(value, "shape") else 1
+
+
+def rounded_normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers for a task's inputs, rounded to two decimals to be easy to read: float32."""
+    return torch.tensor(np.round(rng.normal(scale=scale, size=shape), 2), dtype=torch.float32)
+
+
+def rounded_uniform(rng: np.random.Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    """Uniform numbers for a task's inputs, rounded to two decimals: float32."""
+    return torch.tensor(np.round(rng.uniform(low, high, size=shape), 2), dtype=torch.float32)

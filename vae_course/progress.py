@@ -1,0 +1,54 @@
+"""Which tasks have passed. Kept in the folder `work/`, so that it outlives the kernel."""
+
+import json
+from pathlib import Path
+
+from vae_course.files import replacing
+from vae_course.tasks import EXERCISES
+
+__all__ = ["progress", "recorded", "remember", "report"]
+
+FOLDER = ".course"  # in work/: what the course has to remember about it
+_session: dict[str, bool] = {}
+
+
+def remember(task: str, passed: bool) -> None:
+    """Write down the latest verdict; only in memory where the current folder is not a work folder."""
+    _session[task] = passed
+    if Path(FOLDER).is_dir():
+        with replacing(Path(FOLDER) / "progress.json") as file:
+            json.dump(recorded(Path()) | {task: passed}, file, indent=1)
+
+
+def recorded(work: Path) -> dict[str, bool]:
+    """The verdicts that were written down in a work folder; empty where there are none."""
+    try:
+        found = json.loads((work / FOLDER / "progress.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def progress(exercise: str) -> None:
+    """Print which tasks of an exercise have passed, and what is next.
+
+    Args:
+        exercise: its name, such as "ex04_kl_divergence".
+    """
+    print(report([exercise], recorded(Path()) | _session))
+
+
+def report(exercises: list[str], passed: dict[str, bool]) -> str:
+    """The same as text, for several exercises."""
+    lines, width = [], max(map(len, exercises), default=0)
+    for exercise in exercises:
+        if exercise not in EXERCISES:
+            raise ValueError(f"exercise: expected one of {', '.join(EXERCISES)}, got {exercise!r}")
+        done = [task for task in EXERCISES[exercise] if passed.get(task)]
+        total = len(EXERCISES[exercise])
+        lines.append(f"{exercise:{width}}  {'■' * len(done)}{'□' * (total - len(done))}  {len(done)} of {total} passed")
+        if 0 < len(done) < total or len(exercises) == 1:
+            lines += [f"  {'✓' if task in done else '·'} {task}" for task in EXERCISES[exercise]]
+    todo = [task for exercise in exercises for task in EXERCISES[exercise] if not passed.get(task)]
+    lines.append(f"Next: {todo[0]}" if todo else "Nothing is left to do here.")
+    return "\n".join(lines)

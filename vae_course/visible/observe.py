@@ -1,0 +1,268 @@
+"""Calling a student's function, and recording what it does as plain arrays."""
+
+import copy
+import inspect
+import linecache
+import os
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+
+import vae_course
+import vae_lessons
+from vae_course.visible.outcomes import Failure, Kind
+
+__all__ = [
+    "Draws",
+    "Gradients",
+    "LibraryCalled",
+    "Observation",
+    "Seed",
+    "observe_cases",
+    "own_lines",
+    "switched_off",
+    "values",
+]
+
+Observation = dict[str, np.ndarray]
+Observer = Callable[[Callable, Mapping[str, Any]], Observation]
+NOT_THE_STUDENTS = (  # where code lies that the student did not write
+    *(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib")),
+    *(os.path.dirname(os.path.abspath(package.__file__)) for package in (vae_lessons, vae_course)),
+    "<frozen",
+)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """An input that becomes a new `torch.Generator` with this seed at every call."""
+
+    number: int
+
+
+class LibraryCalled(Exception):
+    """An answer called what it should write itself."""
+
+
+@contextmanager
+def switched_off(functions: Iterable[str]) -> Iterator[None]:
+    """Meanwhile, functions of `vae_lessons` raise `LibraryCalled`, however they are reached.
+
+    Args:
+        functions: their full names, such as "vae_lessons.distributions.kl_normal".
+    """
+    code_of = {}
+    for name in functions:
+        module, _, attribute = name.rpartition(".")
+        function = inspect.unwrap(getattr(import_module(module), attribute))
+        code_of[function] = function.__code__
+        function.__code__ = _refuse.__code__.replace(co_name=attribute)
+    try:
+        yield
+    finally:
+        for function, code in code_of.items():
+            function.__code__ = code
+
+
+def _refuse(*_, **__):  # its code is put into functions of other modules, so it imports all that it names
+    import sys
+
+    from vae_course.visible.observe import LibraryCalled
+
+    raise LibraryCalled(sys._getframe().f_code.co_name)
+
+
+class _NotObservable(Exception):
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.failure = Failure(kind, message)
+
+
+def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, Any]]) -> list[Observation] | Failure:
+    """What the function does on every case, or why that cannot be told.
+
+    Args:
+        observe: calls the function on one case and records what it does, such as `values`.
+        function: the student's, a mistake's, or the reference.
+        cases: the inputs by name, in the order of the function's arguments.
+    """
+    try:
+        return [observe(function, case) for case in cases]
+    except _NotObservable as error:
+        return error.failure
+    except LibraryCalled as called:
+        text = f"You call the library's own {called}. This exercise asks you to write it: it is switched off here."
+        return Failure(Kind.LIBRARY, text)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        if isinstance(error, NotImplementedError) and not last.filename.startswith(
+            NOT_THE_STUDENTS
+        ):  # they raise it, too
+            return Failure(Kind.NOT_WRITTEN, "The function still raises NotImplementedError.")
+        return Failure(Kind.RAISED, own_lines(error))
+
+
+def values(function: Callable, inputs: Mapping[str, Any]) -> Observation:
+    """The result, or each of several results, as arrays."""
+    return _plain(_call(function, {name: _fresh(value) for name, value in inputs.items()}))
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The results, and the gradient of each with respect to some inputs.
+
+    Args:
+        names: the inputs that require a gradient. A result that does not depend on one has a gradient of zeros.
+    """
+
+    names: tuple[str, ...]
+
+    def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
+        given = {name: _fresh(value) for name, value in inputs.items()}
+        for name in self.names:
+            given[name].requires_grad_()
+        result = _call(function, given)
+        seen = _plain(result)
+        for label, output in _outputs(result).items():
+            if not isinstance(output, torch.Tensor):
+                raise _NotObservable(
+                    Kind.TYPE, f"Expected a tensor, so that gradients can flow; got {_describe(output)}."
+                )
+            zeros = [torch.zeros_like(given[name]) for name in self.names]
+            if output.requires_grad:
+                weights = torch.linspace(0.5, 1.5, output.numel(), dtype=output.dtype).reshape(output.shape)
+                leaves = [given[name] for name in self.names]
+                found = torch.autograd.grad((weights * output).sum(), leaves, retain_graph=True, allow_unused=True)
+                zeros = [zero if gradient is None else gradient for zero, gradient in zip(zeros, found, strict=True)]
+            for name, gradient in zip(self.names, zeros, strict=True):
+                seen[f"gradient of the {label} for {name}"] = _array(gradient)
+        return seen
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The results of a function that draws, and whether the same seed gives the same results again.
+
+    Args:
+        repeats: number of calls, whose results are stacked along a new first axis. With 1, the first axis of the
+            result itself counts the draws.
+        gradients: inputs that a gradient should reach.
+    """
+
+    repeats: int = 1
+    gradients: tuple[str, ...] = ()
+
+    def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
+        with torch.random.fork_rng(devices=[]):  # the student's own random state stays as it is
+            torch.manual_seed(0)
+            first = self._calls(values, function, inputs)
+            again = values(function, inputs)
+        seen = first[0] if self.repeats == 1 else _stacked(first)
+        seen |= {f"again {name}": array for name, array in again.items()}
+        if self.gradients:
+            gradients = _stacked(self._calls(Gradients(self.gradients), function, inputs))
+            for name in self.gradients:
+                seen[f"gradient that reaches {name}"] = gradients[f"gradient of the result for {name}"]
+        return seen
+
+    def conclude(self, seen: Observation) -> Observation:
+        """Compare the two calls with the same seed. The judge does this, for the student's process may lie."""
+        draws = {name: array for name, array in seen.items() if not name.startswith("again ")}
+        first = {name: draws[name] if self.repeats == 1 else draws[name][0] for name in draws if "gradient" not in name}
+        same = [np.array_equal(seen[f"again {name}"], array) for name, array in first.items()]
+        draws["same draws again from the same generator"] = np.array(all(same))
+        return draws
+
+    def _calls(self, observe, function, inputs):
+        seeds = [name for name, value in inputs.items() if isinstance(value, Seed)]
+        return [
+            observe(function, {**inputs, **{name: Seed(inputs[name].number + repeat) for name in seeds}})
+            for repeat in range(self.repeats)
+        ]
+
+
+def _stacked(observations):
+    return {name: np.stack([one[name] for one in observations]) for name in observations[0]}
+
+
+def _call(function, given):
+    if not callable(function):
+        raise _NotObservable(Kind.TYPE, f"Expected the function itself, without brackets; got {_describe(function)}.")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return function(*given.values())  # some built-in functions have no signature
+    for arguments, keywords in ((tuple(given.values()), {}), ((), given)):
+        try:
+            signature.bind(*arguments, **keywords)
+        except TypeError:
+            continue
+        return function(*arguments, **keywords)
+    name = getattr(function, "__name__", "the function")
+    raise _NotObservable(Kind.SIGNATURE, f"Expected {name}({', '.join(given)}); yours is {name}{signature}.")
+
+
+def _fresh(value):
+    if isinstance(value, Seed):
+        return torch.Generator().manual_seed(value.number)
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return copy.deepcopy(value)
+
+
+def _outputs(result):
+    mixed = isinstance(result, list) and (
+        any(isinstance(one, torch.Tensor | np.ndarray) for one in result)
+        or len({isinstance(one, str) for one in result}) == 2  # a word and a number
+    )
+    if not (isinstance(result, tuple) or mixed):
+        return {"result": result}
+    return {f"{ordinal} result": one for ordinal, one in zip(_ordinals(len(result)), result, strict=True)}
+
+
+def _ordinals(count):
+    return ["first", "second", "third", "fourth", "fifth"][:count] + [f"{n}th" for n in range(6, count + 1)]
+
+
+def _plain(result):
+    return {label: _array(one) for label, one in _outputs(result).items()}
+
+
+def _array(value):
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    try:
+        array = np.array(value, subok=False)
+    except Exception as error:
+        raise _NotObservable(Kind.TYPE, f"Expected numbers; got {_describe(value)}.") from error
+    if array.dtype.kind not in "biufcU":
+        raise _NotObservable(Kind.TYPE, f"Expected numbers; got {_describe(value)}.")
+    return array
+
+
+def _describe(value):
+    if value is None:
+        return "None: is a `return` missing?"
+    kind = type(value)
+    return f"{kind.__name__}" if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def own_lines(error):
+    """The error, below the student's own lines of its traceback."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(NOT_THE_STUDENTS)
+    ]
+    lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]
+    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+
+
+def _source(frame):
+    return (frame.line or linecache.getline(frame.filename, frame.lineno)).strip()

@@ -1,0 +1,306 @@
+"""The program that runs in the sandbox: a worker imports everything once, and forks a child for every submission.
+
+The child runs a student's cells, calls the functions that tasks ask for, and sends back arrays.
+"""
+
+import base64
+import contextlib
+import ctypes
+import json
+import os
+import pickle
+import pkgutil
+import platform
+import random
+import resource
+import select
+import shutil
+import signal
+import socket
+import stat
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import psutil
+
+from vae_course.visible.protocol import (
+    STOP,
+    CellRan,
+    ChildEnded,
+    Finished,
+    Message,
+    ObserveTask,
+    Ready,
+    Request,
+    RunCell,
+    StepBegun,
+    TaskFailed,
+    TaskObserved,
+    encode,
+)
+
+PRELOADED = ("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.decomposition", "sklearn.linear_model")
+MAX_FILES = 10_000  # the kernel's memory for them is not counted as the child's
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+KEYCTL = {"x86_64": 250, "aarch64": 219}  # the system call's number
+KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING = 1, 7, -4
+
+
+def main() -> None:
+    """Import everything, say so, then serve requests until the other end closes."""
+    settings = json.loads(sys.argv[1])
+    if settings["namespace"] and os.getpid() != 1:  # `clean_up` ends every process that it sees
+        sys.exit("no process namespace of its own")
+    control = socket.socket(fileno=settings["control"])
+    preload(settings["folder"])
+    prctl(PR_SET_DUMPABLE, 0)  # children can neither read nor change this process
+    prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans of a child become this process's, to be ended
+    clean_up(settings)
+    control.sendall(encode(Ready()))
+    while pipes := receive(control):
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            try:
+                child(*pipes, settings)
+            finally:
+                os._exit(1)
+        for pipe in pipes:
+            os.close(pipe)
+        status, usage = wait(pid, control, settings)
+        clean_up(settings)
+        seconds, exit_code = time.monotonic() - started, os.waitstatus_to_exitcode(status)
+        control.sendall(encode(ChildEnded(exit_code, seconds, usage.ru_maxrss * 1024)))
+    clean_up(settings)
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux's prctl, on this process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def preload(folder: str) -> None:
+    """Import what answers may need, and make the shell, so that every child has them from the start."""
+    os.environ["MPLCONFIGDIR"] = os.path.join(folder, "matplotlib")
+    import torch
+
+    torch.set_num_threads(1)
+    for module in PRELOADED:
+        import_module(module)
+    for package in ("vae_lessons", "vae_course.visible"):
+        for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+            if module.name != "vae_lessons.checks":  # it only says where it has gone
+                import_module(module.name)
+    shell()
+
+
+def shell():
+    """The one shell of this process."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    InteractiveShell.enable_gui = lambda self, gui=None: None  # so that `%matplotlib inline` is no error
+    InteractiveShell.showtraceback = InteractiveShell.showsyntaxerror = lambda *_, **__: None  # slow, and never read
+    return InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
+def receive(control: socket.socket) -> list[int]:
+    """The next submission: a file to read it from and a pipe for its answers; empty at the end.
+
+    The worker itself never reads the file, so that no later child inherits any of it in memory.
+    """
+    while True:
+        word, pipes, _, _ = socket.recv_fds(control, 1, 2)
+        if word != STOP:  # a stop for a child that had already ended
+            return pipes
+
+
+def wait(pid: int, control: socket.socket, settings: dict):
+    """Wait for the child; end it as soon as the other end says so or closes, or there are too many files."""
+    while True:
+        found, status, usage = os.wait4(pid, os.WNOHANG)
+        if found:
+            return status, usage
+        told = select.select([control], [], [], 0.005)[0]
+        if told:
+            control.recv(1)
+        if told or (settings["namespace"] and count_files(settings["folder"]) > MAX_FILES):
+            os.kill(pid, signal.SIGKILL)
+            return os.wait4(pid, 0)[1:]
+
+
+def count_files(folder: str) -> int:
+    """The number of files in the folder's file system."""
+    about = os.statvfs(folder)
+    return about.f_files - about.f_ffree
+
+
+def clean_up(settings: dict) -> None:
+    """End everything that a child left running, and remove its files. If that fails, the worker exits, too."""
+    deadline, clear = time.monotonic() + 5, 0
+    while clear < 2:  # one look can miss a process that is just forking
+        left = other_processes(settings["namespace"])
+        clear = 0 if left else clear + 1
+        if left and time.monotonic() > deadline:
+            sys.exit("processes are left")
+        if left and settings["namespace"]:
+            os.kill(-1, signal.SIGKILL)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.002)
+    for kind in ("shm", "msg", "sem") if settings["namespace"] else ():
+        if len(Path("/proc/sysvipc", kind).read_text(encoding="utf-8").splitlines()) > 1:
+            sys.exit(f"{kind} is left")
+    for entry in os.scandir(settings["folder"]):
+        remove(entry.path)
+
+
+def other_processes(namespace: bool) -> list:
+    """The processes that should not be there: in a namespace of its own, all but the worker."""
+    if not namespace:
+        return psutil.Process().children(recursive=True)
+    found = []
+    for pid in set(psutil.pids()) - {os.getpid()}:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found
+
+
+def remove(path: str) -> None:
+    """Remove a file or a folder, even if it is write-protected. Links are not followed."""
+
+    def unlock(function, locked, _):
+        os.chmod(os.path.dirname(locked), stat.S_IRWXU)
+        if not os.path.islink(locked):
+            os.chmod(locked, stat.S_IRWXU)
+        function(locked)
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, onerror=unlock)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def child(given: int, out: int, settings: dict) -> None:
+    """Run the steps of a submission one after another, and report on each."""
+    import numpy as np
+    import torch
+
+    with os.fdopen(given, "rb") as file:
+        request: Request = pickle.load(file)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    folder = os.path.join(settings["folder"], "home")
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    os.chdir(folder)
+    os.environ["HOME"] = folder
+    limit(request.limits, settings)
+
+    from vae_course.visible.observe import switched_off
+
+    def send(message: Message) -> None:
+        data = encode(message)
+        while data:
+            data = data[os.write(out, data) :]
+
+    switched_off(request.library).__enter__()  # for good: this process ends with the submission
+    for step in request.steps:
+        send(StepBegun(step.number))
+        random.seed(0)  # what an answer draws by itself is the same in every run
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        if isinstance(step, RunCell):
+            send(run_cell(step))
+        else:
+            send(observe_task(step, request.limits["answer_bytes"]))
+    send(Finished())
+    os._exit(0)
+
+
+def limit(limits: dict, settings: dict) -> None:
+    """Set the limits that the kernel enforces, and drop to a user who owns nothing."""
+    prctl(PR_SET_DUMPABLE, 1)  # or its own files in /proc would not be its own
+    size = limits["bytes"]
+    if sys.platform == "linux":
+        size += int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
+    wanted = {
+        "AS": size,
+        "CORE": 0,
+        "CPU": int(limits["total_seconds"]) + 1,
+        "FSIZE": limits["file_bytes"],
+        "MSGQUEUE": 0,
+        "NOFILE": 256,
+    }
+    if settings["uid"] is not None or settings["namespace"]:  # otherwise all processes of this user would count
+        wanted["NPROC"] = limits["processes"]
+    for name, value in wanted.items():
+        kind = getattr(resource, f"RLIMIT_{name}", None)
+        if kind is not None:
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+    if settings["uid"] is not None:
+        os.setgroups([])
+        os.setresgid(*[settings["uid"]] * 3)
+        os.setresuid(*[settings["uid"]] * 3)
+        prctl(PR_SET_DUMPABLE, 1)  # a change of user resets it
+    if number := KEYCTL.get(platform.machine()) if sys.platform == "linux" else None:  # drop another child's keys
+        system_call = ctypes.CDLL(None).syscall
+        system_call(number, KEYCTL_JOIN_SESSION_KEYRING, None)
+        system_call(number, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING)
+
+
+def run_cell(step: RunCell) -> CellRan:
+    """Run one cell; an error in it ends the cell, as in a notebook."""
+    from vae_course.visible.observe import own_lines
+
+    try:
+        result = shell().run_cell(step.source, store_history=False)
+        error = result.error_before_exec or result.error_in_exec
+    except BaseException as caught:
+        error = caught
+    return CellRan(None if error is None else own_lines(error))
+
+
+def observe_task(step: ObserveTask, max_bytes: int) -> TaskObserved | TaskFailed:
+    """What the function of one task does on the inputs, or why that cannot be told."""
+    from vae_course.visible.observe import observe_cases, own_lines
+    from vae_course.visible.outcomes import Failure, Kind
+
+    observe, cases = pickle.loads(step.inputs)
+    namespace = shell().user_ns
+    if step.function not in namespace:
+        return TaskFailed(Kind.MISSING, "")
+    try:
+        observed = observe_cases(observe, namespace[step.function], cases)
+    except BaseException as error:  # SystemExit, KeyboardInterrupt and whatever else is no Exception
+        observed = Failure(Kind.RAISED, own_lines(error))
+    if isinstance(observed, Failure):
+        return TaskFailed(observed.kind, observed.message)
+    size = sum(array.nbytes for case in observed for array in case.values())
+    if size > max_bytes:
+        return TaskFailed(Kind.TYPE, f"The results take {size:,} bytes, far more than what is asked for.")
+    return TaskObserved([{label: encode_array(array) for label, array in case.items()} for case in observed])
+
+
+def encode_array(array) -> list:
+    """dtype, shape and bytes of an array."""
+    return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
+
+
+if __name__ == "__main__":
+    main()
