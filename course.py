@@ -408,26 +408,12 @@ def run(command, env):
             interrupted = True
 
 
-def lab_command(folder=ROOT):
-    """What starts JupyterLab in a folder."""
-    command = [PYTHON, "-m", "jupyterlab", "--ServerApp.root_dir=" + folder]
-    command += ["--LabApp.default_url=/lab/tree/" + FIRST_NOTEBOOK]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print("You are root here, so JupyterLab is started with --allow-root.", flush=True)
-        command += ["--allow-root"]
-    return command
-
-
 def lab(extra):
     """Open JupyterLab on the first notebook."""
     if not os.path.exists(os.path.join(ROOT, FIRST_NOTEBOOK)):
         stop("%s is missing. `git restore notebooks` brings it back." % FIRST_NOTEBOOK)
     setup()
-    code = run([PYTHON, "-m", "vae_course.cli", "update", "--only-new"], environment())
-    if code:
-        return code
-    print("Opening JupyterLab. Ctrl-C here ends it.", flush=True)
-    code = run(lab_command() + extra, environment())
+    code = run([PYTHON, "-m", "vae_course.cli", "lab", ROOT, "--"] + extra, environment())
     return 0 if code == 130 else code
 
 

@@ -929,3 +929,9 @@ def test_a_dask_cluster_gives_the_same_also_when_a_worker_is_killed(tmp_path):
         assert process.returncode == 0, said
     for name in ("grades.csv", "totals.csv"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
+def test_the_guide_lists_every_verdict_with_its_meaning():
+    guide = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
+    table = re.search(r"\| verdict \| meaning \|\n\|---\|---\|\n(.*?)\n\n", guide, re.S)[1]
+    assert table.splitlines() == [f"| `{kind}` | {kind.meaning} |" for kind in Kind]

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import integrate
 from sklearn.decomposition import PCA
-from torch.distributions import MultivariateNormal
+from torch.distributions import MultivariateNormal, kl_divergence
 
-from vae_lessons.distributions import log_bernoulli, log_normal
+from vae_lessons.distributions import log_bernoulli, log_normal, sample_normal
 from vae_lessons.models import VAE, Autoencoder, GaussianVAE, LinearVAE, mlp, ppca
 
 
@@ -69,35 +69,47 @@ def test_mean_elbo_is_log_p_x_minus_the_kl_to_the_true_posterior(x):
     assert draws.mean().item() == pytest.approx(log_p_x - kl_to_posterior, abs=5 * standard_error)
 
 
-def test_the_gaussian_vae_uses_the_sigma_that_maximises_the_likelihood(x):
-    vae, z = small(GaussianVAE), torch.zeros(16, 1)
-    mean = vae.p_x_given_z(z).mean
-    log_likelihood = vae.log_p_x_given_z(x, z).mean().item()
+def with_the_z_of_its_elbo(vae, x):
+    """A VAE's ELBO of pictures x, and the z that it drew for it."""
+    torch.manual_seed(5)
+    z = sample_normal(*vae.q_z_given_x(x))
+    torch.manual_seed(5)
+    return vae.elbo(x), z
+
+
+def test_in_training_the_gaussian_vaes_elbo_has_the_sigma_that_maximises_the_likelihood(x):
+    vae = small(GaussianVAE)
+    elbo, z = with_the_z_of_its_elbo(vae, x)
+    mean, log_likelihood = vae.p_x_given_z(z).mean, elbo.log_p_x_given_z.mean().item()
     for sigma in torch.linspace(0.2, 0.9, 71):
         assert log_likelihood >= log_normal(x, mean, 2 * sigma.log().expand(9)).mean().item() - 1e-4
     mse = (x - mean).pow(2).mean().item()
     assert log_likelihood == pytest.approx(-9 / 2 * (math.log(2 * math.pi * mse) + 1), rel=1e-5)
+    torch.testing.assert_close(elbo.elbo, elbo.log_p_x_given_z - elbo.kl)
 
 
 def test_the_gaussian_vae_gradient_is_that_of_the_log_mean_squared_error(x):
-    vae, z = small(GaussianVAE), torch.randn(16, 1, generator=torch.Generator().manual_seed(0))
-    vae.log_p_x_given_z(x, z).mean().backward()
+    vae = small(GaussianVAE)
+    elbo, z = with_the_z_of_its_elbo(vae, x)
+    elbo.log_p_x_given_z.mean().backward()
     by_likelihood = [p.grad.clone() for p in vae.decoder.parameters()]
     vae.zero_grad()
-    (-9 / 2 * (x - vae.decoder(z).sigmoid()).pow(2).mean().log()).backward()
+    (-9 / 2 * (x - vae.decoder(z.detach()).sigmoid()).pow(2).mean().log()).backward()
     for one, other in zip(by_likelihood, vae.decoder.parameters(), strict=True):
         torch.testing.assert_close(one, other.grad)
 
 
 def test_the_gaussian_vae_keeps_its_sigma_for_evaluation(x):
-    vae, z = small(GaussianVAE), torch.zeros(16, 1)
+    vae = small(GaussianVAE)
     for _ in range(200):
-        vae.log_p_x_given_z(x, z)
-    vae.eval()
+        elbo, z = with_the_z_of_its_elbo(vae, x)
     mean = vae.p_x_given_z(z).mean
     assert vae.log_sigma.exp().item() == pytest.approx((x - mean).pow(2).mean().sqrt().item(), rel=1e-3)
-    expected = log_normal(x, mean, 2 * vae.log_sigma.expand(9))
-    torch.testing.assert_close(vae.log_p_x_given_z(x, z), expected)
+    vae.log_sigma.fill_(-0.5)  # unlike the batch's
+    vae.eval()
+    elbo, z = with_the_z_of_its_elbo(vae, x)
+    torch.testing.assert_close(elbo.log_p_x_given_z, log_normal(x, mean, torch.tensor(-1.0).expand(9)))
+    assert vae.log_sigma == -0.5
 
 
 def test_without_hidden_layers_the_autoencoder_is_linear():
@@ -113,9 +125,19 @@ def test_wrong_sizes_are_named(sizes):
         mlp(*sizes)
 
 
-def test_the_fast_log_likelihood_is_that_of_the_distribution(x):
+def test_the_log_likelihood_of_bernoulli_pixels(x):
     vae, z = small(VAE, n_latents=2), torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(vae.log_p_x_given_z(x, z), vae.p_x_given_z(z).log_prob(x))
+    torch.testing.assert_close(vae.log_p_x_given_z(x, z), log_bernoulli(x, vae.decoder(z)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("cls", [VAE, GaussianVAE, LinearVAE])
+def test_log_p_x_given_z_is_p_x_given_zs_and_changes_nothing(cls, training, x):
+    torch.manual_seed(0)
+    model, z = cls(9, 2).train(training), torch.randn(16, 2)
+    before = copy.deepcopy(model.state_dict())
+    assert torch.equal(model.log_p_x_given_z(x, z), model.p_x_given_z(z).log_prob(x))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 @pytest.fixture
@@ -123,20 +145,6 @@ def correlated():
     g = torch.Generator().manual_seed(6)
     mix = torch.randn(6, 6, generator=g, dtype=torch.float64)
     return torch.randn(400, 6, generator=g, dtype=torch.float64) @ mix + torch.arange(6.0, dtype=torch.float64)
-
-
-def as_ppca(weight, mean, variance):
-    """The linear VAE with these parameters, and with the true posterior's mean and variances for its encoder."""
-    model = LinearVAE(*weight.shape).double()
-    precision = weight.T @ weight / variance + torch.eye(weight.shape[1])
-    with torch.no_grad():
-        model.decoder.weight.copy_(weight)
-        model.decoder.bias.copy_(mean)
-        model.log_sigma.copy_(variance.log() / 2)
-        model.encoder.weight.copy_(torch.linalg.solve(precision, weight.T / variance))
-        model.encoder.bias.copy_(-model.encoder.weight @ mean)
-        model.log_var.copy_(-precision.diagonal().log())
-    return model.eval()
 
 
 def test_the_linear_vaes_log_p_x_is_that_of_its_gaussian(correlated):
@@ -158,7 +166,7 @@ def test_probabilistic_pca_is_scikit_learns(correlated):
 
 
 def test_no_parameters_are_likelier_than_probabilistic_pcas(correlated):
-    model = as_ppca(*ppca(correlated, 2))
+    model = LinearVAE.from_ppca(*ppca(correlated, 2))
     loss = -model.log_p_x(correlated).mean()
     loss.backward()
     for parameter in (model.decoder.weight, model.decoder.bias, model.log_sigma):
@@ -172,11 +180,30 @@ def test_no_parameters_are_likelier_than_probabilistic_pcas(correlated):
 
 
 def test_the_linear_vaes_elbo_is_exact_on_the_principal_axes(correlated):
-    model = as_ppca(*ppca(correlated, 2))
+    model = LinearVAE.from_ppca(*ppca(correlated, 2)).requires_grad_(False)
     torch.manual_seed(0)
-    elbo = torch.stack([model.elbo(correlated).elbo.mean() for _ in range(2000)]).detach()
+    elbo = torch.stack([model.elbo(correlated).elbo.mean() for _ in range(2000)])
     standard_error = elbo.std() / math.sqrt(len(elbo))
     assert abs(elbo.mean() - model.log_p_x(correlated).mean()) < 5 * standard_error
+
+
+def test_off_the_principal_axes_no_diagonal_encoder_is_better_than_the_one_by_formula(correlated):
+    weight, mean, variance = ppca(correlated, 2)
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
+    model = LinearVAE.from_ppca(weight @ turn, mean, variance)
+    w = model.decoder.weight.detach()
+    precision = w.T @ w / variance + torch.eye(2)
+    posterior = MultivariateNormal((correlated - mean) @ w / variance @ precision.inverse(), precision_matrix=precision)
+    mu, log_var = model.q_z_given_x(correlated)
+    q = MultivariateNormal(mu, scale_tril=(log_var / 2).exp().diag_embed())
+    gap = kl_divergence(q, posterior)
+    assert gap.min() > 0.01  # or the test could not tell a full covariance from a diagonal one
+    torch.testing.assert_close(gap, (0.5 * (precision.diagonal().log().sum() - precision.logdet())).expand(400))
+    gap.sum().backward()
+    for parameter in (*model.encoder.parameters(), model.log_var):
+        assert parameter.grad.abs().max() < 1e-8
+    wider = MultivariateNormal(mu, scale_tril=1.02 * q.scale_tril)
+    assert kl_divergence(wider, posterior).sum() > gap.sum()
 
 
 @pytest.mark.parametrize("n_latents", [0, 6])

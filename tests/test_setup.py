@@ -163,9 +163,6 @@ def test_ci_runs_what_the_readme_says():
     ]
 
 
-# No addresses of package indexes, no paths of one machine
-
-
 def tracked_files() -> list[Path]:
     """The files under version control."""
     try:
@@ -183,37 +180,6 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return ""
-
-
-HOSTS = "py" r"pi\.org|python" r"hosted\.org|download\.py" r"torch\.org|ana" r"conda\.org|npm" r"js\.(?:org|com)"
-PATHS = (
-    r"(?<![\w.}+/])/"
-    r"(?:home/\w|Users/\w|root/|work/(?:main|shared)|tmp/(?:ipykernel|pytest-))|\b[A-Z]:\\+Users"
-)
-
-
-@pytest.mark.parametrize("pattern", [HOSTS, PATHS], ids=["hosts", "paths"])
-def test_no_addresses_of_one_machine(pattern):
-    found = {
-        f"{path.relative_to(ROOT)}: {match[0]}"
-        for path in tracked_files()
-        if (match := re.search(pattern, text_of(path)))
-    }
-    assert not found
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text"),
-    [
-        (HOSTS, "https://py" + "pi.org/simple"),
-        (HOSTS, "https://download.py" + "torch.org/whl"),
-        (PATHS, "File /" + "home/ann/vae.py"),
-        (PATHS, '"/' + 'tmp/ipykernel_123/1.py"'),
-        (PATHS, "C:\\" + "Users"),
-    ],
-)
-def test_the_patterns_find_them(pattern, text):
-    assert re.search(pattern, text)
 
 
 # An unsuitable Python
@@ -272,9 +238,11 @@ def test_notebooks_import_the_library_before_torch(source):
         getattr(node, "module", None) or node.names[0].name for node in sorted(imports, key=lambda node: node.lineno)
     ]
     first = next(
-        name.split(".")[0] for name in names if name.split(".")[0] in ("vae_lessons", "torch", "sklearn", "scipy")
+        package
+        for package in (name.split(".")[0] for name in names)
+        if package in ("vae_course", "vae_lessons", "torch", "sklearn", "scipy")
     )
-    assert first == "vae_lessons"
+    assert first in ("vae_course", "vae_lessons")
 
 
 def test_make_without_python_says_so(tmp_path):
@@ -689,16 +657,13 @@ def ran(course, venv, monkeypatch):
     return calls
 
 
-def test_lab_opens_the_first_notebook(course, ran, monkeypatch):
+def test_lab_starts_jupyterlab_in_the_courses_folder(course, ran, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     Path(course.ROOT, course.FIRST_NOTEBOOK).touch()
     assert course.main(["lab", "--", "--no-browser", "--port", "8899"]) == 0
-    [(first, _), (command, environment)] = ran
-    assert first[1:] == ["-m", "vae_course.cli", "update", "--only-new"]  # the exercises are there when it opens
-    assert command[0] == course.PYTHON
-    assert command[-3:] == ["--no-browser", "--port", "8899"]
-    assert f"--LabApp.default_url=/lab/tree/{course.FIRST_NOTEBOOK}" in command
-    assert not re.search("token|password", " ".join(command))
+    [(command, environment)] = ran
+    lab = [course.PYTHON, "-m", "vae_course.cli", "lab", course.ROOT]
+    assert command == [*lab, "--", "--no-browser", "--port", "8899"]
     assert environment["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert environment["PATH"].startswith(os.path.dirname(course.PYTHON) + os.pathsep)
     assert "PYTHONPATH" not in environment

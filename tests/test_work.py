@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from typer.testing import CliRunner
 
-from vae_course import work
+from vae_course import cli, work
 from vae_course.cli import app
 from vae_course.work import lay_out, merge, update
 
@@ -39,20 +40,20 @@ def released():
 @pytest.fixture
 def course(tmp_path):
     (tmp_path / "exercises").mkdir()
-    nbformat.write(released(), tmp_path / "exercises" / "04_kl.ipynb")
+    nbformat.write(released(), tmp_path / "exercises" / "ex04_kl.ipynb")
     return tmp_path
 
 
 def mine(course):
-    return nbformat.read(course / "work" / "04_kl.ipynb", as_version=4)
+    return nbformat.read(course / "work" / "ex04_kl.ipynb", as_version=4)
 
 
 def save(course, notebook):
-    nbformat.write(notebook, course / "work" / "04_kl.ipynb")
+    nbformat.write(notebook, course / "work" / "ex04_kl.ipynb")
 
 
 def release(course, notebook):
-    nbformat.write(notebook, course / "exercises" / "04_kl.ipynb")
+    nbformat.write(notebook, course / "exercises" / "ex04_kl.ipynb")
 
 
 def sources(notebook):
@@ -60,9 +61,9 @@ def sources(notebook):
 
 
 def test_the_first_time_everything_is_new(course):
-    assert update(course) == {"04_kl": "new"}
+    assert update(course) == {"work/ex04_kl.ipynb": "new"}
     assert sources(mine(course)) == sources(released())
-    assert update(course) == {"04_kl": "unchanged"}
+    assert update(course) == {"work/ex04_kl.ipynb": "unchanged"}
 
 
 def test_an_answer_survives_a_changed_exercise(course):
@@ -75,7 +76,7 @@ def test_an_answer_survives_a_changed_exercise(course):
     changed.cells.insert(3, new_markdown_cell("A hint.", id="hint"))
     changed.cells[4].source = "Now the second."
     release(course, changed)
-    assert update(course) == {"04_kl": "updated"}
+    assert update(course) == {"work/ex04_kl.ipynb": "updated"}
     now = sources(mine(course))
     assert now == [
         "# Exercise, clearer",
@@ -105,11 +106,11 @@ def test_only_new_leaves_the_rest_alone(course):
     changed = released()
     changed.cells[0].source = "# Exercise, clearer"
     release(course, changed)
-    nbformat.write(released(), course / "exercises" / "05_new.ipynb")
-    assert update(course, only_new=True) == {"04_kl": "unchanged", "05_new": "new"}
+    nbformat.write(released(), course / "exercises" / "ex05_new.ipynb")
+    assert update(course, only_new=True) == {"work/ex04_kl.ipynb": "unchanged", "work/ex05_new.ipynb": "new"}
     assert mine(course).cells[0].source == "# Exercise"
-    assert update(course) == {"04_kl": "updated", "05_new": "unchanged"}
-    assert update(course) == {"04_kl": "unchanged", "05_new": "unchanged"}
+    assert update(course) == {"work/ex04_kl.ipynb": "updated", "work/ex05_new.ipynb": "unchanged"}
+    assert update(course) == {"work/ex04_kl.ipynb": "unchanged", "work/ex05_new.ipynb": "unchanged"}
 
 
 def test_what_a_student_adds_stays_where_it_stood():
@@ -162,7 +163,7 @@ def test_without_a_record_nothing_is_lost_either():
 
 def test_a_notebook_that_cannot_be_read_is_left_alone(course):
     update(course)
-    (course / "work" / "04_kl.ipynb").write_text("{ half a notebook", encoding="utf-8")
+    (course / "work" / "ex04_kl.ipynb").write_text("{ half a notebook", encoding="utf-8")
     changed = released()
     changed.cells[0].source = "# Other"
     release(course, changed)
@@ -170,12 +171,12 @@ def test_a_notebook_that_cannot_be_read_is_left_alone(course):
     assert result.exit_code == 1
     assert "left alone" in result.output
     assert "rename" in result.output
-    assert (course / "work" / "04_kl.ipynb").read_text(encoding="utf-8") == "{ half a notebook"
+    assert (course / "work" / "ex04_kl.ipynb").read_text(encoding="utf-8") == "{ half a notebook"
 
 
 def test_an_old_notebook_format_is_updated(course):
     update(course)
-    path = course / "work" / "04_kl.ipynb"
+    path = course / "work" / "ex04_kl.ipynb"
     raw = json.loads(path.read_text(encoding="utf-8"))
     raw["nbformat_minor"] = 4  # an editor that knows no ids
     for cell in raw["cells"]:
@@ -185,7 +186,7 @@ def test_an_old_notebook_format_is_updated(course):
     changed = released()
     changed.cells[0].source = "# Other"
     release(course, changed)
-    assert update(course) == {"04_kl": "updated"}
+    assert update(course) == {"work/ex04_kl.ipynb": "updated"}
     assert sources(mine(course)) == ["# Other", "def f(x):\n    return 2 * x", "check('a', f)", "Now b.", STUB]
 
 
@@ -198,7 +199,7 @@ def test_many_updates_keep_every_earlier_state(course):
         update(course)
     before = course / "work" / ".course" / "before"
     assert len(list(before.iterdir())) == 3
-    (before / "04_kl.1.ipynb").unlink()  # the student tidies up
+    (before / "ex04_kl.1.ipynb").unlink()  # the student tidies up
     kept = {path: path.read_bytes() for path in before.iterdir()}
     changed.cells[0].source = "# Version 3"
     release(course, changed)
@@ -224,7 +225,7 @@ def test_progress_of_all_exercises(course):
     (course / "work" / ".course" / "progress.json").write_text('{"kl/discrete": true}', encoding="utf-8")
     result = CliRunner().invoke(app, ["progress", "--root", str(course)])
     assert result.exit_code == 0
-    assert "Exercise 04  ■□□□□□  1 of 6 passed" in result.output
+    assert re.search(r"^ex04_kl_divergence +■□□□□□  1 of 6 passed$", result.output, re.M)
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 1), (["--only-new"], 0)], ids=["asked for", "before JupyterLab"])
@@ -241,8 +242,117 @@ def test_a_course_that_is_only_to_be_read_gets_one_line(course, monkeypatch, opt
 def test_lesson_00_lays_the_exercises_out_once(course):
     lay_out(course)
     assert sources(mine(course))[0] == "# Exercise"
-    (course / "work" / "04_kl.ipynb").unlink()
+    (course / "work" / "ex04_kl.ipynb").unlink()
     lay_out(course)
-    assert not (course / "work" / "04_kl.ipynb").exists()  # a student's folder is the student's
+    assert not (course / "work" / "ex04_kl.ipynb").exists()  # a student's folder is the student's
     lay_out(course / "exercises")  # no course there: nothing happens
     assert not (course / "exercises" / "work").exists()
+
+
+@pytest.fixture
+def installed(course, tmp_path, monkeypatch):
+    """An installed package that brings an exercise and a lesson along, and a folder without a course."""
+    (tmp_path / "content" / "notebooks").mkdir(parents=True)
+    (course / "exercises").rename(tmp_path / "content" / "exercises")
+    monkeypatch.setattr(work, "PACKAGED", tmp_path / "content")
+    bring_lesson(tmp_path, "# Lesson")
+    return tmp_path
+
+
+def bring_lesson(installed, title):
+    lesson = exercise(new_markdown_cell(title, id="title"), new_code_cell("1 + 1", id="sum"))
+    nbformat.write(lesson, installed / "content" / "notebooks" / "00_start_here.ipynb")
+
+
+def lesson_in(folder):
+    return nbformat.read(folder / "notebooks" / "00_start_here.ipynb", as_version=4)
+
+
+LESSON, EXERCISE = "notebooks/00_start_here.ipynb", "work/ex04_kl.ipynb"
+
+
+def test_an_installed_course_is_laid_out_in_a_folder(installed, tmp_path):
+    folder = tmp_path / "a folder"
+    assert update(folder, only_new=True) == {EXERCISE: "new", LESSON: "new"}
+    assert sources(nbformat.read(folder / EXERCISE, as_version=4)) == sources(released())
+    assert sources(lesson_in(folder)) == ["# Lesson", "1 + 1"]
+    assert update(folder) == {EXERCISE: "unchanged", LESSON: "unchanged"}
+    assert not (folder / "exercises").exists()
+
+
+def test_a_lesson_that_was_only_run_is_updated_and_one_that_was_changed_is_not(installed, tmp_path):
+    folder = tmp_path / "a folder"
+    update(folder)
+    run = lesson_in(folder)
+    run.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
+    nbformat.write(run, folder / LESSON)
+    bring_lesson(installed, "# Lesson, clearer")
+    assert update(folder, only_new=True)[LESSON] == "unchanged"
+    assert update(folder)[LESSON] == "updated"
+    assert sources(lesson_in(folder)) == ["# Lesson, clearer", "1 + 1"]
+    [kept] = (folder / "work" / ".course" / "before").iterdir()
+    assert nbformat.read(kept, as_version=4) == run
+    mine = lesson_in(folder)
+    mine.cells[1].source = "1 + 2"
+    nbformat.write(mine, folder / LESSON)
+    assert update(folder)[LESSON] == "unchanged"
+    bring_lesson(installed, "# Lesson, clearer still")
+    assert update(folder)[LESSON] == "left alone: you have changed it"
+    assert lesson_in(folder) == mine
+
+
+def test_a_lesson_that_is_there_already_is_not_overwritten(installed, tmp_path):
+    folder = tmp_path / "a folder"
+    own = exercise(new_markdown_cell("My own."))
+    (folder / "notebooks").mkdir(parents=True)
+    nbformat.write(own, folder / LESSON)
+    assert update(folder, only_new=True)[LESSON] == "unchanged"
+    assert update(folder)[LESSON].startswith("left alone")
+    assert sources(lesson_in(folder)) == ["My own."]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The programs that would have been started."""
+    commands = []
+    monkeypatch.setattr(cli, "_become", lambda command: commands.append(command) or 0)
+    return commands
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["named", "by default"])
+def test_lab_lays_the_course_out_and_opens_it(installed, started, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / ("mine" if given else "vae-course")
+    arguments = ["lab", *(["mine"] if given else []), "--no-browser"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert f"--ServerApp.root_dir={folder}" in started[0]
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in started[0]
+    assert "--no-browser" in started[0]
+    assert not re.search("token|password", " ".join(started[0]))
+    monkeypatch.chdir(folder)
+    assert CliRunner().invoke(app, ["lab", ".", "--", "--port", "8899"]).exit_code == 0
+    assert started[1][-2:] == ["--port", "8899"]
+    assert CliRunner().invoke(app, ["lab"]).exit_code == 0  # in the course's folder it needs no name
+    assert f"--ServerApp.root_dir={folder}" in started[2]
+    assert not (folder / "vae-course").exists()
+
+
+def test_lab_without_anything_to_lay_out_says_so(tmp_path, started, monkeypatch):
+    monkeypatch.setattr(work, "PACKAGED", tmp_path / "nothing")
+    result = CliRunner().invoke(app, ["lab", str(tmp_path / "mine")])
+    assert result.exit_code == 1
+    assert "no exercises in" in result.output
+    assert not started
+
+
+def test_copies_of_version_1_get_their_new_names(course):
+    update(course)
+    written = mine(course)
+    written.cells[1].source = "def f(x):\n    return 2 * x"
+    save(course, written)
+    for folder in (course / "work", course / "work" / ".course" / "released"):
+        (folder / "ex04_kl.ipynb").rename(folder / "04_kl.ipynb")
+    assert update(course, only_new=True) == {EXERCISE: "renamed"}
+    assert mine(course) == written
+    assert not (course / "work" / "04_kl.ipynb").exists()
+    assert update(course) == {EXERCISE: "unchanged"}

@@ -1,13 +1,13 @@
 """The command `vae-lessons`."""
 
 import os
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,30 +43,78 @@ def main(
     """Tools for those who take, write or teach this course."""
 
 
+FIRST_LESSON = Path("notebooks", "00_start_here.ipynb")
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Where the course is, or is to be laid out; by default the current folder, if the course is in it, "
+            "else `vae-course` below it."
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- JUPYTERLAB_OPTIONS]", help="Passed on to JupyterLab.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address to open.")] = False,
+) -> None:
+    """Lay out lessons and exercises, and open JupyterLab on the first lesson. Nothing that is there is overwritten."""
+    folder = folder or (Path() if FIRST_LESSON.exists() else Path("vae-course"))
+    bring(folder, only_new=True)
+    if not (folder / FIRST_LESSON).exists():
+        raise typer.Exit(_fail(f"{folder / FIRST_LESSON} is missing, and could not be laid out"))
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}"]
+    command += [f"--LabApp.default_url=/lab/tree/{FIRST_LESSON.as_posix()}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        typer.echo("You are root here, so JupyterLab is started with --allow-root.")
+        command.append("--allow-root")
+    if no_browser:
+        command.append("--no-browser")
+    typer.echo(f"Opening JupyterLab in {folder.resolve()}. Ctrl-C here ends it.")
+    raise typer.Exit(_become([*command, *(options or [])]))
+
+
+def _become(command: list[str]) -> int:
+    """Run a program in place of this one, with the kernel of this environment before others of its name."""
+    sys.stdout.flush()
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    if os.name == "posix":
+        os.execve(command[0], command, environment)
+    return subprocess.call(command, env=environment)  # Windows cannot replace a process
+
+
 @app.command()
 def update(
     root: Root = Path(),
-    only_new: Annotated[bool, typer.Option("--only-new", help="Leave exercises alone that are there already.")] = False,
+    only_new: Annotated[bool, typer.Option("--only-new", help="Leave alone what is there already.")] = False,
 ) -> None:
     """Bring new and changed exercises into work/, and keep your answers."""
+    if not bring(root, only_new) and not only_new:
+        typer.echo("All exercises in work/ are up to date.")
+
+
+def bring(root: Path, only_new: bool) -> bool:
+    """Bring what is new, and say what was done: whether there was anything to do."""
     from vae_course import work
 
-    if not (root / "exercises").is_dir():
-        raise typer.Exit(
-            _fail(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
-        )
     try:
         done = work.update(root, only_new)
+    except work.NoCourse as error:
+        raise typer.Exit(_fail(str(error))) from error
     except OSError as error:
         code = _fail(f"work/ cannot be written ({error}). For the exercises, copy the course into a folder of your own")
-        raise typer.Exit(0 if only_new else code) from error
-    for name, what in done.items():
-        if what != "unchanged":
-            typer.echo(f"work/{name}.ipynb: {what}")
-    if set(done.values()) == {"unchanged"} and not only_new:
-        typer.echo("All exercises in work/ are up to date.")
-    if any(what.startswith("left alone") for what in done.values()):
-        raise typer.Exit(_fail("rename what was left alone, then run this again"))
+        if only_new:
+            return False
+        raise typer.Exit(code) from error
+    changed = {name: what for name, what in done.items() if what != "unchanged"}
+    for name, what in changed.items():
+        typer.echo(f"{name}: {what}")
+    if any(what.startswith("left alone") for what in changed.values()):
+        typer.echo("vae-lessons: rename what was left alone, then run this again to get the new version", err=True)
+        raise typer.Exit(1)
+    return bool(changed)
 
 
 @app.command()
@@ -88,6 +136,8 @@ def build(
 ) -> None:
     """Run the scripts of sources/ and write them, with their outputs: lessons into notebooks/, exercises with answers
     into solutions/ and without into exercises/."""
+    from tqdm import tqdm
+
     from vae_course import build as building
     from vae_course.files import write_notebook
 

@@ -1,19 +1,20 @@
-"""Files that are there whole or not at all."""
+"""Writing files so that they are complete or not there at all."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import nbformat
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 __all__ = ["replacing", "write_notebook"]
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file to write to (UTF-8, no line ends changed) that takes the place of the old one when all is written."""
+    """A text file to write to (UTF-8, line ends as written) that replaces `path` once everything is written."""
     unfinished = path.with_name(f".{os.getpid()}.unfinished")
     try:
         with open(unfinished, "w", encoding="utf-8", newline="") as file:
@@ -23,8 +24,10 @@ def replacing(path: Path) -> Iterator[TextIO]:
         unfinished.unlink(missing_ok=True)
 
 
-def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+def write_notebook(notebook: "NotebookNode", path: Path) -> None:
     """Write a notebook, in a folder that is made if it is not there."""
+    import nbformat  # it takes a second, and not every command needs it
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         nbformat.write(notebook, file)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, LowRankMultivariateNormal, Normal
 
-from vae_lessons.distributions import kl_to_standard_normal, log_bernoulli, sample_normal
+from vae_lessons.distributions import kl_to_standard_normal, sample_normal
 
-__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "LinearVAE", "mlp", "ppca"]
+__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "LatentVariableModel", "LinearVAE", "mlp", "ppca"]
 
 
 def mlp(*sizes: int) -> nn.Sequential:
@@ -68,7 +68,45 @@ class Elbo(NamedTuple):
     kl: Tensor
 
 
-class VAE(nn.Module):
+class LatentVariableModel(nn.Module):
+    """A model p(x, z) = p(x|z) p(z) with p(z) = N(0, I), and an encoder that gives a diagonal Gaussian q(z|x).
+
+    A subclass says what both are: `q_z_given_x` and `p_x_given_z`. The rest is the same for all of them.
+    """
+
+    def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance, each (B, d), of the approximate posterior q(z|x) of pictures (B, D)."""
+        raise NotImplementedError
+
+    def p_x_given_z(self, z: Tensor) -> Distribution:
+        """The distribution of the picture given z (..., d): `.mean` is (..., D), `.log_prob(x)` is (...) in nats."""
+        raise NotImplementedError
+
+    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z), (B,), in nats, of pictures (B, D) given z (B, d)."""
+        return self.p_x_given_z(z).log_prob(x)
+
+    def elbo(self, x: Tensor) -> Elbo:
+        """One-sample estimate of the evidence lower bound on log p(x), for each picture.
+
+        ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)); the expectation with one z ~ q(z|x), the KL in closed form
+        (Kingma & Welling 2014, equation 10 with L = 1). Noise comes from torch's global generator.
+
+        Args:
+            x: (B, D), of values that p(x|z) is a distribution over: 0 or 1 for Bernoulli pixels. With grey x the
+                Bernoulli term is a cross-entropy and the sum no bound on a density.
+
+        Returns:
+            Elbo of (B,) tensors.
+        """
+        mu, log_var = self.q_z_given_x(x)
+        z = sample_normal(mu, log_var)
+        log_p_x_given_z = self.log_p_x_given_z(x, z)
+        kl = kl_to_standard_normal(mu, log_var)
+        return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
+
+
+class VAE(LatentVariableModel):
     """A variational autoencoder with a standard normal prior, a diagonal Gaussian q(z|x) and Bernoulli pixels.
 
     Kingma & Welling 2014, section 3 and appendix C.
@@ -85,42 +123,19 @@ class VAE(nn.Module):
         self.decoder = mlp(n_latents, *reversed(hidden), n_pixels)
 
     def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance, each (B, d), of the approximate posterior q(z|x) of pictures (B, D)."""
         mu, log_var = self.encoder(x).chunk(2, dim=-1)
         return mu, log_var
 
     def p_x_given_z(self, z: Tensor) -> Distribution:
-        """The distribution of the picture given z (..., d): `.mean` is (..., D), `.log_prob(x)` is (...) in nats."""
         return Independent(Bernoulli(logits=self.decoder(z), validate_args=False), 1, validate_args=False)
-
-    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z), (B,), in nats, of pictures (B, D) given z (B, d)."""
-        return log_bernoulli(x, self.decoder(z))
-
-    def elbo(self, x: Tensor) -> Elbo:
-        """One-sample estimate of the evidence lower bound on log p(x), for each picture.
-
-        ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)); the expectation with one z ~ q(z|x), the KL in closed form
-        (Kingma & Welling 2014, equation 10 with L = 1). Noise comes from torch's global generator.
-
-        Args:
-            x: (B, D) in {0, 1}. With grey x the Bernoulli term is a cross-entropy and the sum no bound on a density.
-
-        Returns:
-            Elbo of (B,) tensors.
-        """
-        mu, log_var = self.q_z_given_x(x)
-        z = sample_normal(mu, log_var)
-        log_p_x_given_z = self.log_p_x_given_z(x, z)
-        kl = kl_to_standard_normal(mu, log_var)
-        return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
 
 
 class GaussianVAE(VAE):
     """A VAE whose pixels are Gaussian around the decoder's picture, with one standard deviation for all.
 
-    In training mode sigma^2 is set to the mean squared error of each batch, which is the value that maximises its
-    likelihood (Rybkin et al. 2021, equation 5), and a running average of it is kept for evaluation.
+    In training mode `elbo` sets sigma^2 to the mean squared error of its batch, which is the value that maximises the
+    batch's likelihood (Rybkin et al. 2021, equation 5). A running average of log sigma, `log_sigma`, is kept: it is
+    the sigma of `p_x_given_z` and `log_p_x_given_z`, and of `elbo` in evaluation mode.
     """
 
     def __init__(self, n_pixels: int = 2304, n_latents: int = 16, hidden: Sequence[int] = (256,)):
@@ -128,23 +143,23 @@ class GaussianVAE(VAE):
         self.register_buffer("log_sigma", torch.tensor(0.0))
 
     def p_x_given_z(self, z: Tensor) -> Distribution:
-        return self._pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
+        return _gaussian_pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
 
-    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
+    def elbo(self, x: Tensor) -> Elbo:
+        """As for every model; in training mode with the sigma that fits the batch best, which moves `log_sigma`."""
         if not self.training:
-            return self.p_x_given_z(z).log_prob(x)
-        mean = torch.sigmoid(self.decoder(z))
+            return super().elbo(x)
+        mu, log_var = self.q_z_given_x(x)
+        mean = self.p_x_given_z(sample_normal(mu, log_var)).mean
         # at its optimum the likelihood does not change with sigma, so no gradient needs to pass through it
         log_sigma = 0.5 * (x - mean).detach().pow(2).mean().log()
         self.log_sigma.lerp_(log_sigma, 0.05)
-        return self._pixels(mean, log_sigma).log_prob(x)
-
-    @staticmethod
-    def _pixels(mean: Tensor, log_sigma: Tensor) -> Distribution:
-        return Independent(Normal(mean, log_sigma.exp(), validate_args=False), 1, validate_args=False)
+        log_p_x_given_z = _gaussian_pixels(mean, log_sigma).log_prob(x)
+        kl = kl_to_standard_normal(mu, log_var)
+        return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
 
 
-class LinearVAE(VAE):
+class LinearVAE(LatentVariableModel):
     """A VAE without hidden layers, whose log p(x) is known exactly: probabilistic PCA with an encoder.
 
     p(x|z) = N(W z + b, sigma^2 I) and q(z|x) = N(V x + c, diag(s^2)), with one s for all pictures (Lucas et al. 2019).
@@ -155,20 +170,48 @@ class LinearVAE(VAE):
     """
 
     def __init__(self, n_pixels: int, n_latents: int):
-        super().__init__(n_pixels, n_latents, hidden=())
+        super().__init__()
         self.encoder, self.decoder = nn.Linear(n_pixels, n_latents), nn.Linear(n_latents, n_pixels)
         self.log_var = nn.Parameter(torch.zeros(n_latents))
         self.log_sigma = nn.Parameter(torch.tensor(0.0))
+
+    @classmethod
+    def from_ppca(cls, weight: Tensor, mean: Tensor, variance: Tensor) -> "LinearVAE":
+        """The linear VAE whose p(x|z) is a probabilistic PCA's, with the best encoder that a diagonal q(z|x) allows.
+
+        The posterior is N(P^-1 W^T (x - mean) / variance, P^-1) with the precision P = W^T W / variance + I (Tipping &
+        Bishop 1999, equation 7). q(z|x) gets its mean, and the variances 1 / P_jj, which bring it nearest in
+        KL(q || p). Where W's columns are orthogonal, as those of `ppca`, P is diagonal and q the posterior itself.
+
+        Args:
+            weight, mean, variance: W (D, d), (D,) and a scalar, as `ppca` returns them.
+
+        Returns:
+            A model of the weight's dtype.
+
+        Example:
+            >>> x = torch.tensor([[3.0, 1], [1, 3], [-3, -1], [-1, -3]])
+            >>> model = LinearVAE.from_ppca(*ppca(x, 1))
+            >>> round(model.log_var.exp().item(), 6)  # the covariance's smaller eigenvalue by its larger, 2 / 8
+            0.25
+        """
+        model = cls(*weight.shape).to(weight)
+        precision = weight.T @ weight / variance + torch.eye(weight.shape[1]).to(weight)
+        with torch.no_grad():
+            model.decoder.weight.copy_(weight)
+            model.decoder.bias.copy_(mean)
+            model.log_sigma.copy_(variance.log() / 2)
+            model.encoder.weight.copy_(torch.linalg.solve(precision, weight.T / variance))
+            model.encoder.bias.copy_(-model.encoder.weight @ mean)
+            model.log_var.copy_(-precision.diagonal().log())
+        return model
 
     def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mu = self.encoder(x)
         return mu, self.log_var.expand_as(mu)
 
     def p_x_given_z(self, z: Tensor) -> Distribution:
-        return Independent(Normal(self.decoder(z), self.log_sigma.exp(), validate_args=False), 1, validate_args=False)
-
-    def log_p_x_given_z(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.p_x_given_z(z).log_prob(x)
+        return _gaussian_pixels(self.decoder(z), self.log_sigma)
 
     def log_p_x(self, x: Tensor) -> Tensor:
         """Exact log p(x), (B,), in nats, of pictures (B, D): log N(x; b, W W^T + sigma^2 I)."""
@@ -205,3 +248,8 @@ def ppca(x: Tensor, n_latents: int) -> tuple[Tensor, Tensor, Tensor]:
     variance = eigenvalues[n_latents:].mean()
     weight = eigenvectors[:, :n_latents] * (eigenvalues[:n_latents] - variance).clamp(min=0).sqrt()
     return weight, mean, variance
+
+
+def _gaussian_pixels(mean, log_sigma):
+    """N(mean, sigma^2 I) over pictures, (..., D), with one sigma for all pixels."""
+    return Independent(Normal(mean, log_sigma.exp(), validate_args=False), 1, validate_args=False)

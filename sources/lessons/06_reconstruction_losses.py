@@ -27,9 +27,9 @@ import math
 from functools import partial
 
 from vae_lessons import data, plotting
-from vae_lessons.distributions import kl_normal
+from vae_lessons.distributions import kl_normal, kl_to_standard_normal, sample_normal
 from vae_lessons.evaluation import LinearProbe
-from vae_lessons.models import VAE
+from vae_lessons.models import VAE, Elbo
 from vae_lessons.training import fit, mean_terms, one_cycle
 from vae_lessons.widgets import Prediction, explore
 
@@ -494,6 +494,11 @@ print("The same gradient, whether it passes through sigma or not.")
 
 
 # %%
+def gaussian_pixels(mean, log_sigma):  # (..., D) and one number -> a distribution over pictures
+    normal = distributions.Normal(mean, log_sigma.exp(), validate_args=False)
+    return distributions.Independent(normal, 1, validate_args=False)  # sums over the D pixels
+
+
 class GaussianVAE(VAE):
     """A VAE with Gaussian pixels and one sigma for all: the RMS error of the batch in training, its average after."""
 
@@ -502,28 +507,28 @@ class GaussianVAE(VAE):
         self.register_buffer("log_sigma", torch.tensor(0.0))  # saved with the model, not trained by gradient
 
     def p_x_given_z(self, z):
-        return self._pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
+        return gaussian_pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
 
-    def log_p_x_given_z(self, x, z):  # (B, D), (B, d) -> (B,)
+    def elbo(self, x):  # (B, D) -> the ELBO and its two terms, each (B,)
         if not self.training:
-            return self.p_x_given_z(z).log_prob(x)
-        mean = torch.sigmoid(self.decoder(z))
+            return super().elbo(x)
+        mu, log_var = self.q_z_given_x(x)
+        mean = self.p_x_given_z(sample_normal(mu, log_var)).mean
         log_sigma = 0.5 * (x - mean).detach().pow(2).mean().log()
         self.log_sigma.lerp_(log_sigma, 0.05)  # a running average, for evaluation
-        return self._pixels(mean, log_sigma).log_prob(x)
-
-    @staticmethod
-    def _pixels(mean, log_sigma):
-        normal = distributions.Normal(mean, log_sigma.exp(), validate_args=False)
-        return distributions.Independent(normal, 1, validate_args=False)  # sums over the D pixels
+        log_p_x_given_z = gaussian_pixels(mean, log_sigma).log_prob(x)
+        kl = kl_to_standard_normal(mu, log_var)
+        return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
 
 
 # %%
 torch.manual_seed(SEED)
 small = GaussianVAE(n_pixels=16, n_latents=2, hidden=(8,)).double().train()
-x, z = torch.rand(5, 16, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+x = torch.rand(5, 16, dtype=torch.float64)
+with torch.random.fork_rng():
+    z = sample_normal(*small.q_z_given_x(x))  # with the noise that comes next: the z that elbo will draw
 mse = (x - torch.sigmoid(small.decoder(z))).pow(2).mean()
-torch.testing.assert_close(-small.log_p_x_given_z(x, z).mean(), 8 * (torch.log(2 * math.pi * mse) + 1))
+torch.testing.assert_close(-small.elbo(x).log_p_x_given_z.mean(), 8 * (torch.log(2 * math.pi * mse) + 1))
 torch.testing.assert_close(small.log_sigma, 0.05 * 0.5 * torch.log(mse))
 print("In training, its cost is D/2 [log(2 pi MSE) + 1], and log sigma moves a twentieth of the way.")
 
@@ -781,8 +786,9 @@ subtle = {"smile", "brows", "eye_distance", "shift_x"}
 assert set(order[:4]) == subtle
 assert max(gain(variances[name], sigmas[0]) for name in subtle) < 0.1
 assert min(gain(variances[name], 0.1) for name in subtle) > 10
-assert gain(max(variances.values()), math.sqrt(1024 / 2)) == 0
-print("'MSE + KL', sigma 22.6: not even the background is worth anything.")
+mean_over_pixels = math.sqrt(1024 / 2)
+assert gain(max(variances.values()), mean_over_pixels) == 0
+print(f"'MSE + KL', sigma {mean_over_pixels:.1f}: not even the background is worth anything.")
 print("At sigma 0.71 a smile, brows, eye distance or shift is worth less than 0.1 nats; at 0.1, over 10.")
 
 
@@ -794,8 +800,8 @@ class FixedSigmaVAE(GaussianVAE):
         super().__init__(**sizes)
         self.log_sigma.fill_(math.log(sigma))
 
-    def log_p_x_given_z(self, x, z):
-        return self.p_x_given_z(z).log_prob(x)
+    def elbo(self, x):
+        return VAE.elbo(self, x)  # sigma is not fitted to the batch
 
 
 def train_faces(sigma):

@@ -638,7 +638,8 @@ after_one = {name: run.held_out["rate"][0] for name, run in deep_runs.items()}
 assert gains_he["warm-up"] > 10
 assert gains_he["free bits"] > 5
 assert abs(end_elbo["deep, He + warm-up"] - end_elbo["shallow"]) < 10
-assert after_one["deep, He + warm-up"] > 10 > after_one["deep, He"] + 3
+assert after_one["deep, He + warm-up"] > 10
+assert after_one["deep, He"] < 7
 print("With He's weights, the warm-up gains another 10 nats or more, free bits 5 or more, and with the warm-up the")
 print(
     "deep decoder is where the shallow one is, within 10. Its rate after one epoch is over 10 nats; without, below 7."

@@ -93,9 +93,10 @@ class Server:
 @contextmanager
 def server(folder: Path):
     """Start JupyterLab on copies of the lessons in a folder, and end it."""
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for name in ("notebooks", "exercises"):
+        shutil.copytree(ROOT / name, folder / name)
     course, token, port = load_course(), secrets.token_hex(), free_port()
-    command = course.lab_command(str(folder))
+    command = [course.PYTHON, "-m", "vae_course.cli", "lab", str(folder), "--"]
     command += ["--no-browser", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # to wait for the end of "Run All Cells"
     with (folder / "lab.log").open("w", encoding="utf-8") as log:

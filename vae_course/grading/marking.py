@@ -1,4 +1,4 @@
-"""Marking one submission: a worker observes the answers, and here, where no student's code ever runs, they are judged."""
+"""Marking one submission: a worker observes the answers, and this process, which runs no student's code, judges them."""
 
 import atexit
 import base64

@@ -11,6 +11,7 @@ from scipy.special import entr, log_expit
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
+from vae_course.judging.reductions import wrong_reductions
 from vae_course.judging.task import Close, Mistake, Task, rounded_normal, rounded_uniform
 from vae_course.visible.callables import SomeLoss
 from vae_course.visible.observe import Gradients
@@ -18,15 +19,33 @@ from vae_course.visible.observe import Gradients
 __all__ = ["TASKS"]
 
 LOG_2PI = math.log(2 * math.pi)
-BATCH = "There should be one number for each picture, shape (B,). You also added or averaged over the pictures."
-AXIS = "You summed over the pictures and kept the pixels. Which axis counts the pixels in shape (B, D)?"
-PIXELS = "You average over the pixels. Pixels are independent given z, so that their log-densities add up: what does a picture of twice the size cost?"
+
+
+def sum_of_squares(error):
+    """Squared errors of each picture, summed over its pixels: (B, D) -> (B,)."""
+    return (error**2).sum(-1)
+
+
+def pixel_costs(error, sigma):
+    """Minus the log-density of each pixel: error² / (2σ²) + ½ log(2πσ²)."""
+    return error**2 / (2 * sigma**2) + torch.as_tensor(sigma).log() + LOG_2PI / 2
+
+
+def pixel_bce(x, logits):
+    """Binary cross-entropy of each pixel: (B, D)."""
+    return binary_cross_entropy_with_logits(logits, x, reduction="none")
+
+
+def latent_kl(mu, log_var):
+    """KL of each latent from the standard normal distribution: (B, d)."""
+    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
 
 
 # reconstruction/gaussian(x, x_hat, sigma)
 
 
 def draw_gaussian(rng):
+    """Draw pictures with more pixels than there are pictures, so that each reduction has a shape of its own."""
     batch = int(rng.integers(2, 4))
     pixels = batch + int(rng.integers(1, 4))
     return {
@@ -37,20 +56,19 @@ def draw_gaussian(rng):
 
 
 def gaussian(x, x_hat, sigma):
+    """SSE / (2σ²) + D/2 log(2πσ²) of each picture (lesson 06, section 6), from SciPy's density."""
     return torch.tensor(-stats.norm.logpdf(x.numpy(), x_hat.numpy(), sigma).sum(1))
 
 
-def nll(x, x_hat, sigma):
-    """(B, D): the cost of each pixel."""
-    return (x - x_hat) ** 2 / (2 * sigma**2) + math.log(sigma) + LOG_2PI / 2
+def scaled_squares(x, x_hat, sigma):
+    """SSE / (2σ²) of each picture: its cost without the normaliser."""
+    return sum_of_squares(x - x_hat) / (2 * sigma**2)
 
 
-def sse(x, x_hat):
-    return ((x - x_hat) ** 2).sum(-1)
+def picture_normaliser(x, sigma):
+    """D/2 log(2πσ²), the same for every picture."""
+    return x.shape[1] * (math.log(sigma) + LOG_2PI / 2)
 
-
-CONSTANT = "Your number differs from the right one by a constant. Let x_hat equal x: what is the logarithm of a Gaussian's density at its peak?"
-CONSTANT_D = "Your constant is that of one pixel. Each of the D pixels has a density of its own."
 
 GAUSSIAN = Task(
     name="reconstruction/gaussian",
@@ -60,107 +78,70 @@ GAUSSIAN = Task(
     mistakes=(
         Mistake(
             "constants forgotten",
-            CONSTANT,
-            lambda x, m, s: sse(x, m) / (2 * s**2),
-            lambda x, m, s: (nll(x, m, s) - LOG_2PI / 2).sum(-1),
-            lambda x, m, s: (nll(x, m, s) - math.log(s)).sum(-1),
+            "Your number differs from the right one by a constant. Let x_hat equal x: what is the logarithm of a "
+            "Gaussian's density at its peak?",
+            scaled_squares,
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + x.shape[1] * math.log(sigma),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + x.shape[1] * LOG_2PI / 2,
         ),
         Mistake(
             "constant counted once for all pixels",
-            CONSTANT_D,
-            lambda x, m, s: sse(x, m) / (2 * s**2) + math.log(s) + LOG_2PI / 2,
-            lambda x, m, s: sse(x, m) / (2 * s**2) + x.shape[1] * math.log(s) + LOG_2PI / 2,
-        ),
-        Mistake(
-            "log 2π counted double",
-            "The normaliser of one pixel is the root of 2πσ². What does the root become in the logarithm?",
-            lambda x, m, s: (nll(x, m, s) + LOG_2PI / 2).sum(-1),
+            "Your constant is that of one pixel. Each of the D pixels has a density of its own.",
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + math.log(sigma) + LOG_2PI / 2,
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + x.shape[1] * math.log(sigma) + LOG_2PI / 2,
         ),
         Mistake(
             "½ of the logarithm forgotten",
             "The normaliser of one pixel is the root of 2πσ². What does the root become in the logarithm?",
-            lambda x, m, s: (nll(x, m, s) + LOG_2PI / 2 + math.log(s)).sum(-1),
-        ),
-        Mistake(
-            "log σ² for log σ",
-            "The logarithm of σ is counted double: log σ² is 2 log σ, and the normaliser holds σ once.",
-            lambda x, m, s: (nll(x, m, s) + math.log(s)).sum(-1),
-        ),
-        Mistake(
-            "log(2πσ) for log(2πσ²)",
-            "Your normaliser is the root of 2πσ. Which power of σ has the unit of x²?",
-            lambda x, m, s: (nll(x, m, s) - math.log(s) / 2).sum(-1),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + 2 * picture_normaliser(x, sigma),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + x.shape[1] * (math.log(sigma) + LOG_2PI),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + x.shape[1] * (2 * math.log(sigma) + LOG_2PI / 2),
         ),
         Mistake(
             "½ before the square forgotten",
-            "An error of one σ should cost half a nat more than no error. What does it cost in yours?",
-            lambda x, m, s: (nll(x, m, s) + (x - m) ** 2 / (2 * s**2)).sum(-1),
+            "An error of one σ should cost half a nat more than no error. What does it cost in your function?",
+            lambda x, x_hat, sigma: 2 * scaled_squares(x, x_hat, sigma) + picture_normaliser(x, sigma),
         ),
         Mistake(
-            "σ taken for the variance",
-            "You treat sigma as a variance. It has the unit of a pixel: an error equal to sigma should cost "
-            "half a nat.",
-            lambda x, m, s: nll(x, m, math.sqrt(s)).sum(-1),
+            "σ in place of σ²",
+            "You use sigma where a variance belongs. Sigma has the unit of a pixel: which power of it has the unit of "
+            "a squared error?",
+            lambda x, x_hat, sigma: pixel_costs(x - x_hat, math.sqrt(sigma)).sum(-1),
+            lambda x, x_hat, sigma: sum_of_squares(x - x_hat) / (2 * sigma) + picture_normaliser(x, sigma),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) + picture_normaliser(x, math.sqrt(sigma)),
         ),
         Mistake(
             "σ² taken for the standard deviation",
-            "You square sigma once too often: somewhere σ² is handed on as a standard deviation.",
-            lambda x, m, s: nll(x, m, s**2).sum(-1),
-        ),
-        Mistake(
-            "constant with the wrong sign",
-            "With your constant a very small sigma costs most when the prediction is perfect. Is a narrow "
-            "density high or low at its peak?",
-            lambda x, m, s: 2 * sse(x, m) / (2 * s**2) - nll(x, m, s).sum(-1),
-        ),
-        Mistake(
-            "divided by σ, not σ²",
-            "Squared errors are divided by a standard deviation. An error equal to sigma should cost half a "
-            "nat, whatever sigma is.",
-            lambda x, m, s: sse(x, m) / (2 * s) + x.shape[1] * (math.log(s) + LOG_2PI / 2),
-        ),
-        Mistake(
-            "errors not squared",
-            "Errors of twice the size cost twice as much in yours. In the exponent of a Gaussian they are squared.",
-            lambda x, m, s: ((x - m).abs() / s + math.log(s) + LOG_2PI / 2).sum(-1),
+            "You square sigma once too often: somewhere σ² is passed on as a standard deviation.",
+            lambda x, x_hat, sigma: pixel_costs(x - x_hat, sigma**2).sum(-1),
         ),
         Mistake(
             "σ forgotten",
-            "That is the plain sum of squares: sigma does not occur. For which sigma would it be right, up to "
-            "a constant?",
-            lambda x, m, s: sse(x, m),
+            "That is the plain sum of squares: sigma does not occur. For which sigma would it be right, up to a "
+            "constant?",
+            lambda x, x_hat, sigma: sum_of_squares(x - x_hat),
         ),
         Mistake(
-            "mean over the pixels",
-            PIXELS,
-            lambda x, m, s: nll(x, m, s).mean(-1),
+            "constant with the wrong sign",
+            "With your constant a very small sigma costs most when the prediction is perfect. Is a narrow density high "
+            "or low at its peak?",
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) - picture_normaliser(x, sigma),
         ),
         Mistake(
             "only the squares averaged over the pixels",
             "Your squared errors are averaged over the pixels, and your constants are summed.",
-            lambda x, m, s: nll(x, m, s).sum(-1) + (1 / x.shape[1] - 1) * sse(x, m) / (2 * s**2),
+            lambda x, x_hat, sigma: scaled_squares(x, x_hat, sigma) / x.shape[1] + picture_normaliser(x, sigma),
         ),
         Mistake(
             "log-likelihood for its negative",
-            "Every number has the wrong sign: asked is the cost, minus the log-density.",
-            lambda x, m, s: -nll(x, m, s).sum(-1),
+            "Every number has the wrong sign: the task asks for the cost, minus the log-density.",
+            lambda x, x_hat, sigma: -pixel_costs(x - x_hat, sigma).sum(-1),
         ),
-        Mistake(
-            "one number for the whole batch",
-            BATCH,
-            lambda x, m, s: nll(x, m, s).sum(),
-            lambda x, m, s: nll(x, m, s).sum(-1).mean(),
-            lambda x, m, s: nll(x, m, s).mean(),
-        ),
-        Mistake(
-            "summed over the wrong axis",
-            AXIS,
-            lambda x, m, s: nll(x, m, s).sum(0),
-        ),
-        Mistake(
-            "not summed over the pixels",
-            "You have the cost of each pixel. A picture costs the sum: shape (B,).",
-            nll,
+        *wrong_reductions(
+            lambda x, x_hat, sigma: pixel_costs(x - x_hat, sigma),
+            "pixels",
+            "Pixels are independent given z, so that their log-densities add up: what does a picture of twice the size "
+            "cost?",
         ),
     ),
 )
@@ -170,39 +151,36 @@ GAUSSIAN = Task(
 
 
 def draw_excess(rng):
+    """Draw grey pixels, and black and white ones whose logits are 80 and −80, rightly and wrongly."""
     batch = int(rng.integers(2, 4))
     pixels = batch + int(rng.integers(2, 5))
     x, logits = rounded_uniform(rng, batch, pixels, low=0.05, high=0.95), rounded_normal(rng, batch, pixels, scale=2.0)
     x[:, :2] = torch.tensor([1.0, 0.0])
-    logits[0, :2] = 80.0  # sure of ink, rightly and wrongly
+    logits[0, :2] = 80.0
     logits[1, :2] = -80.0
     return {"x": x, "logits": logits}
 
 
 def excess(x, logits):
+    """BCE less the entropy of the target, KL(Bernoulli(x) ‖ Bernoulli(p)) (lesson 06, section 2), by SciPy."""
     x, logits = x.numpy(), logits.numpy()
     return (-x * log_expit(logits) - (1 - x) * log_expit(-logits) - entr(x) - entr(1 - x)).sum(1)
 
 
-def bce(x, logits):
-    return binary_cross_entropy_with_logits(logits, x, reduction="none")
-
-
-def floor(x):
+def pixel_floor(x):
+    """The least BCE that is possible for each pixel: the entropy of the target."""
     return torch.special.entr(x) + torch.special.entr(1 - x)
 
 
-def naive_bce(x, p):
+def bce_of_probabilities(x, p):
+    """BCE as the textbook has it, which is infinite or nan where p is rounded to 0 or 1."""
     return -(x * p.log() + (1 - x) * (1 - p).log())
 
 
-SIGMOID = (
-    "For a log-odds of 80 the sigmoid is exactly 1 to a computer, and the logarithm of 1 − p says nothing any more. "
-    "Stay with the logits; a wrong pixel at 80 costs 80 nats."
-)
-FLOOR = (
-    "That is the BCE itself. What does it say of a grey pixel that is predicted perfectly? Asked is what is above that."
-)
+def excess_of_clamped(x, logits, margin):
+    """The excess with probabilities that are kept away from 0 and 1."""
+    return (bce_of_probabilities(x, logits.sigmoid().clamp(margin, 1 - margin)) - pixel_floor(x)).sum(-1)
+
 
 EXCESS = Task(
     name="reconstruction/excess",
@@ -211,116 +189,67 @@ EXCESS = Task(
     mistakes=(
         Mistake(
             "floor not subtracted",
-            FLOOR,
-            lambda x, a: bce(x, a).sum(-1),
+            "That is the BCE itself. What does it say of a grey pixel that is predicted perfectly? The task asks for "
+            "what is above that.",
+            lambda x, logits: pixel_bce(x, logits).sum(-1),
         ),
         Mistake(
-            "the sigmoid rounded to 1",
-            SIGMOID,
-            lambda x, a: (naive_bce(x, a.sigmoid()) - floor(x)).sum(-1),
-            lambda x, a: (binary_cross_entropy(a.sigmoid(), x, reduction="none") - floor(x)).sum(-1),
-            lambda x, a: kl_divergence(Bernoulli(x), Bernoulli(logits=a)).sum(-1),
-            lambda x, a: torch.nan_to_num(naive_bce(x, a.sigmoid())).sum(-1) - floor(x).sum(-1),
-            *(
-                lambda x, a, eps=eps: (naive_bce(x, a.sigmoid().clamp(eps, 1 - eps)) - floor(x)).sum(-1)
-                for eps in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+            "sigmoid rounded to 1",
+            "For log-odds of 80 the sigmoid is exactly 1 to a computer, and the logarithm of 1 − p says nothing any "
+            "more. Stay with the logits; a wrong pixel at 80 costs 80 nats.",
+            lambda x, logits: (bce_of_probabilities(x, logits.sigmoid()) - pixel_floor(x)).sum(-1),
+            lambda x, logits: (binary_cross_entropy(logits.sigmoid(), x, reduction="none") - pixel_floor(x)).sum(-1),
+            lambda x, logits: kl_divergence(Bernoulli(x), Bernoulli(logits=logits)).sum(-1),
+            lambda x, logits: (
+                torch.nan_to_num(bce_of_probabilities(x, logits.sigmoid())).sum(-1) - pixel_floor(x).sum(-1)
             ),
-        ),
-        Mistake(
-            "the sigmoid rounded to 1, and the floor left in",
-            SIGMOID,
-            lambda x, a: naive_bce(x, a.sigmoid()).sum(-1),
+            partial(excess_of_clamped, margin=1e-6),
+            partial(excess_of_clamped, margin=1e-7),
+            lambda x, logits: bce_of_probabilities(x, logits.sigmoid()).sum(-1),
         ),
         Mistake(
             "0 · log 0 became nan",
-            "Your floor is not a number where the target is 0 or 1: it holds 0 · log 0, whose limit is 0. "
-            "What is the floor of a pixel that is not grey?",
-            lambda x, a: (bce(x, a) - naive_bce(x, x)).sum(-1),
+            "Your floor is not a number where the target is 0 or 1: it contains 0 · log 0, whose limit is 0. What is "
+            "the floor of a pixel that is not grey?",
+            lambda x, logits: (pixel_bce(x, logits) - bce_of_probabilities(x, x)).sum(-1),
         ),
         Mistake(
             "floor of the prediction subtracted",
-            "You subtract the entropy of the prediction. The floor belongs to the picture: it is what is left "
-            "when the prediction is perfect.",
-            lambda x, a: (bce(x, a) - floor(a.sigmoid())).sum(-1),
+            "You subtract the entropy of the prediction. The floor belongs to the picture: it is what is left when the "
+            "prediction is perfect.",
+            lambda x, logits: (pixel_bce(x, logits) - pixel_floor(logits.sigmoid())).sum(-1),
         ),
         Mistake(
             "sigmoid of the target in the floor",
-            "For the floor you gave the target in place of logits. A perfect prediction is a probability of "
-            "x: what are its log-odds?",
-            lambda x, a: (bce(x, a) - bce(x, x)).sum(-1),
-        ),
-        Mistake(
-            "the floor of mid-grey for all pixels",
-            "log 2 is the floor of a pixel of 0.5. A pixel of 1 has another.",
-            lambda x, a: (bce(x, a) - math.log(2)).sum(-1),
-        ),
-        Mistake(
-            "KL of the wrong direction",
-            "You weigh the logarithms by the prediction. In BCE it is the target that says how often ink comes.",
-            lambda x, a: (lambda p: torch.special.xlogy(p, p / x) + torch.special.xlogy(1 - p, (1 - p) / (1 - x)))(
-                a.sigmoid()
-            ).sum(-1),
-            lambda x, a: (lambda p: p * (p / x).log() + (1 - p) * ((1 - p) / (1 - x)).log())(a.sigmoid()).sum(-1),
+            "For the floor you passed the target in place of logits. A perfect prediction is a probability of x: what "
+            "are its log-odds?",
+            lambda x, logits: (pixel_bce(x, logits) - pixel_bce(x, x)).sum(-1),
         ),
         Mistake(
             "half of the floor forgotten",
             "Your floor is x log x alone. A pixel is ink or paper; the entropy of a coin has two terms.",
-            lambda x, a: (bce(x, a) - torch.special.entr(x)).sum(-1),
+            lambda x, logits: (pixel_bce(x, logits) - torch.special.entr(x)).sum(-1),
         ),
         Mistake(
             "floor added",
-            "A perfect prediction of a grey pixel should come out at 0; in yours the floor counts double.",
-            lambda x, a: (bce(x, a) + floor(x)).sum(-1),
+            "A perfect prediction of a grey pixel should give 0; in your function the floor counts double.",
+            lambda x, logits: (pixel_bce(x, logits) + pixel_floor(x)).sum(-1),
         ),
         Mistake(
             "sign flipped",
             "Your numbers are negative. The excess over the least possible cost never is.",
-            lambda x, a: -(bce(x, a) - floor(x)).sum(-1),
-        ),
-        Mistake(
-            "sigmoid taken twice",
-            "You took the sigmoid of the logits and gave it to a function that takes another. A log-odds of "
-            "80 should be able to predict ink.",
-            lambda x, a: (bce(x, a.sigmoid()) - floor(x)).sum(-1),
-        ),
-        Mistake(
-            "mean over the pixels",
-            PIXELS,
-            lambda x, a: (bce(x, a) - floor(x)).mean(-1),
-        ),
-        Mistake(
-            "mean over the pixels in one of the two terms",
-            "One of BCE and floor is averaged over the pixels in yours, and the other summed.",
-            lambda x, a: bce(x, a).sum(-1) - floor(x).mean(-1),
-            lambda x, a: bce(x, a).mean(-1) - floor(x).sum(-1),
+            lambda x, logits: -(pixel_bce(x, logits) - pixel_floor(x)).sum(-1),
         ),
         Mistake(
             "one floor for all pictures",
-            "You subtract one floor from every picture. Each has its own, of shape (B,) in all.",
-            lambda x, a: bce(x, a).sum(-1) - floor(x).sum(),
-            lambda x, a: bce(x, a).sum(-1) - floor(x).sum(-1).mean(),
+            "You subtract one floor from every picture. Each picture has its own: together they have the shape (B,).",
+            lambda x, logits: pixel_bce(x, logits).sum(-1) - pixel_floor(x).sum(),
+            lambda x, logits: pixel_bce(x, logits).sum(-1) - pixel_floor(x).sum(-1).mean(),
         ),
-        Mistake(
-            "one number for the whole batch",
-            BATCH,
-            lambda x, a: (bce(x, a) - floor(x)).sum(),
-            lambda x, a: (bce(x, a) - floor(x)).sum(-1).mean(),
-            lambda x, a: (bce(x, a) - floor(x)).mean(),
-        ),
-        Mistake(
-            "summed over the wrong axis",
-            AXIS,
-            lambda x, a: (bce(x, a) - floor(x)).sum(0),
-        ),
-        Mistake(
-            "bits instead of nats",
-            "Your number is right in bits. This course counts in nats.",
-            lambda x, a: (bce(x, a) - floor(x)).sum(-1) / math.log(2),
-        ),
-        Mistake(
-            "squared error for the price",
-            "That is a squared error. BCE prices an error by how near the pixel is to black or white.",
-            lambda x, a: sse(x, a.sigmoid()),
+        *wrong_reductions(
+            lambda x, logits: pixel_bce(x, logits) - pixel_floor(x),
+            "pixels",
+            "The cost of a picture is the sum over its pixels: what does a picture of twice the size cost?",
         ),
     ),
 )
@@ -330,6 +259,11 @@ EXCESS = Task(
 
 
 def draw_held_out(rng):
+    """Draw training and held-out pictures.
+
+    The sizes are all different; all errors share an offset, so that their standard deviation is not their root mean
+    square; and held-out errors are the larger ones.
+    """
     seen, held, pixels = (int(size) for size in rng.permutation([2, 3, 4]) + rng.integers(0, 2) * 3)
     x, x_held = rounded_uniform(rng, seen, pixels), rounded_uniform(rng, held, pixels)
     return {
@@ -341,42 +275,59 @@ def draw_held_out(rng):
 
 
 def held_out(x, x_hat, x_held, x_hat_held):
+    """σ² = MSE of the training pictures (lesson 06, section 6), and the held-out cost by SciPy's density."""
     x, x_hat, x_held, x_hat_held = (value.numpy() for value in (x, x_hat, x_held, x_hat_held))
     sigma = np.linalg.norm(x - x_hat) / math.sqrt(x.size)
     return sigma, -stats.norm.logpdf(x_held, x_hat_held, sigma).sum(1)
 
 
+def root_mean_square(error):
+    """The σ that the likelihood prefers."""
+    return (error**2).mean().sqrt()
+
+
 def with_sigma(choose):
-    """σ by some rule from the errors, and the held-out cost with it."""
+    """Return an answer that chooses σ from training and held-out errors by some rule, and uses it in the cost."""
 
     def answer(x, x_hat, x_held, x_hat_held):
-        sigma = torch.as_tensor(choose(x - x_hat, x_held - x_hat_held))
-        error = x_held - x_hat_held
-        return sigma, (error**2 / (2 * sigma**2) + sigma.log() + LOG_2PI / 2).sum(-1)
+        sigma = choose(x - x_hat, x_held - x_hat_held)
+        return sigma, pixel_costs(x_held - x_hat_held, sigma).sum(-1)
 
     return answer
 
 
-def rms(error, *_):
-    return (error**2).mean().sqrt()
-
-
 def with_cost(cost):
-    """The right σ, and the held-out cost by some formula of σ and the held-out errors."""
+    """Return an answer with the right σ, and with some formula for the cost of held-out errors."""
 
     def answer(x, x_hat, x_held, x_hat_held):
-        sigma = rms(x - x_hat)
+        sigma = root_mean_square(x - x_hat)
         return sigma, cost(sigma, x_held - x_hat_held)
 
     return answer
 
 
-def pixel_costs(sigma, error):
-    return error**2 / (2 * sigma**2) + sigma.log() + LOG_2PI / 2
+def right_sigma_squared(x, x_hat, x_held, x_hat_held):
+    """σ² as the first result; the cost is right."""
+    sigma = root_mean_square(x - x_hat)
+    return sigma**2, pixel_costs(x_held - x_hat_held, sigma).sum(-1)
 
 
-LEAK = "Your σ knows the held-out pictures. A number that was fitted to them is no test on them: which pictures may σ learn from?"
-COUNT = "Your σ grows with the number of pixels or pictures. One σ serves each single pixel: what is averaged, and over how many?"
+def sigma_of_each_picture(x, x_hat, x_held, x_hat_held):
+    """One σ for each training picture as the first result; the cost is right."""
+    cost = pixel_costs(x_held - x_hat_held, root_mean_square(x - x_hat)).sum(-1)
+    return ((x - x_hat) ** 2).mean(-1).sqrt(), cost
+
+
+def cost_of_training_pictures(x, x_hat, x_held, x_hat_held):
+    """The right σ, and what each training picture costs."""
+    sigma = root_mean_square(x - x_hat)
+    return sigma, pixel_costs(x - x_hat, sigma).sum(-1)
+
+
+def fitted_cost(error, mean_square):
+    """D/2 [log(2π MSE) + 1], the cost of pictures with the σ that was fitted to them (lesson 06, section 6)."""
+    return error.shape[1] / 2 * (mean_square.log() + LOG_2PI + 1)
+
 
 HELD_OUT = Task(
     name="reconstruction/held_out",
@@ -385,33 +336,24 @@ HELD_OUT = Task(
     mistakes=(
         Mistake(
             "σ fitted to the held-out pictures",
-            LEAK,
-            with_sigma(lambda seen, held: rms(held)),
-            with_sigma(lambda seen, held: rms(torch.cat([seen, held]))),
-            with_sigma(lambda seen, held: (held**2).mean(-1, keepdim=True).sqrt()),
+            "Your σ knows the held-out pictures. A number that was fitted to them is no test on them: from which "
+            "pictures may σ learn?",
+            with_sigma(lambda seen, held: root_mean_square(held)),
+            with_sigma(lambda seen, held: root_mean_square(torch.cat([seen, held]))),
         ),
         Mistake(
             "variance for standard deviation",
-            "Your cost is right, and your first number is σ². Asked is σ.",
-            lambda *given: (lambda sigma, cost: (sigma**2, cost))(*with_sigma(rms)(*given)),
-        ),
-        Mistake(
-            "variance taken for σ",
-            "Your σ has the unit of a squared pixel, and you square it again in the cost.",
+            "Your first result has the unit of a squared pixel. The task asks for σ; make sure that the cost uses σ as "
+            "well.",
+            right_sigma_squared,
             with_sigma(lambda seen, held: (seen**2).mean()),
         ),
         Mistake(
             "average error subtracted",
-            "You measure the spread of the errors about their average. The Gaussian's mean is x_hat, right or "
-            "wrong: an error that all pixels share is an error as well.",
+            "You measure the spread of the errors about their average. The Gaussian's mean is x_hat, right or wrong: "
+            "an error that all pixels share is an error as well.",
             with_sigma(lambda seen, held: seen.std()),
             with_sigma(lambda seen, held: seen.std(correction=0)),
-        ),
-        Mistake(
-            "divided by one less",
-            "You divide by the number of pixels less one. Asked is the σ that the likelihood prefers; set its "
-            "derivative to zero.",
-            with_sigma(lambda seen, held: (seen**2).sum().sqrt() / math.sqrt(seen.numel() - 1)),
         ),
         Mistake(
             "mean absolute error for σ",
@@ -420,105 +362,66 @@ HELD_OUT = Task(
         ),
         Mistake(
             "squares summed over the pixels",
-            COUNT,
-            with_sigma(lambda seen, held: (seen**2).sum(-1).mean().sqrt()),
+            "Your σ grows with the number of pixels or pictures. One σ serves each single pixel: what is averaged, and "
+            "over how many?",
+            with_sigma(lambda seen, held: sum_of_squares(seen).mean().sqrt()),
             with_sigma(lambda seen, held: (seen**2).sum().sqrt()),
         ),
         Mistake(
             "mean of the pictures' own σ",
-            "You average root mean squares of single pictures. The root comes after the average: set the "
-            "derivative of the whole cost to zero.",
+            "You average root mean squares of single pictures. The root comes after the average: set the derivative of "
+            "the whole cost to zero.",
             with_sigma(lambda seen, held: (seen**2).mean(-1).sqrt().mean()),
         ),
         Mistake(
-            "a ½ too many in σ",
-            "Your σ² is half of what it should be. Keep the ½ before log σ² as well when you set the "
-            "derivative to zero.",
-            with_sigma(lambda seen, held: rms(seen) / math.sqrt(2)),
-        ),
-        Mistake(
-            "cost of pictures that σ was fitted to",
-            "Your σ is right. D/2 [log(2π MSE) + 1] is the average cost of the pictures that σ was fitted to. "
-            "Held-out errors are not as small.",
-            with_cost(
-                lambda sigma, error: error.shape[1] / 2 * (2 * sigma.log() + LOG_2PI + 1) * torch.ones(len(error))
-            ),
-        ),
-        Mistake(
-            "cost with each picture's own σ",
-            "Your σ is right, but your cost does not use it: every held-out picture is judged with a σ of its own.",
-            with_cost(
-                lambda sigma, error: error.shape[1] / 2 * ((error**2).mean(-1).log() + LOG_2PI + 1),
-            ),
-        ),
-        Mistake(
-            "constants forgotten",
-            "Your σ is right. With this cost a larger σ would always be better: which term holds it back?",
-            with_cost(lambda sigma, error: (error**2).sum(-1) / (2 * sigma**2)),
-        ),
-        Mistake(
-            "constants forgotten",
-            "Your σ is right. Your cost lacks a constant: with all constants kept, it can be compared with "
-            "other densities.",
-            with_cost(lambda sigma, error: (error**2 / (2 * sigma**2) + sigma.log()).sum(-1)),
-        ),
-        Mistake(
-            "½ before the square forgotten",
-            "Your σ is right. An error of one σ should cost half a nat more than no error.",
-            with_cost(lambda sigma, error: (pixel_costs(sigma, error) + error**2 / (2 * sigma**2)).sum(-1)),
-        ),
-        Mistake(
-            "divided by σ, not σ²",
-            "Your σ is right. In the cost, squared errors are divided by a standard deviation.",
-            with_cost(lambda sigma, error: (error**2 / (2 * sigma) + sigma.log() + LOG_2PI / 2).sum(-1)),
-        ),
-        Mistake(
-            "log σ² for log σ",
-            "Your σ is right. In the cost its logarithm is counted double: log σ² is 2 log σ.",
-            with_cost(lambda sigma, error: (pixel_costs(sigma, error) + sigma.log()).sum(-1)),
-        ),
-        Mistake(
-            "constant counted once for all pixels",
-            "Your σ is right. " + CONSTANT_D,
-            with_cost(lambda sigma, error: (error**2).sum(-1) / (2 * sigma**2) + sigma.log() + LOG_2PI / 2),
-        ),
-        Mistake(
-            "log-likelihood for its negative",
-            "Your σ is right. The second result has the wrong sign: asked is a cost.",
-            with_cost(lambda sigma, error: -pixel_costs(sigma, error).sum(-1)),
-        ),
-        Mistake(
-            "mean over the pixels",
-            "Your σ is right. The cost of a picture is the sum over its pixels.",
-            with_cost(lambda sigma, error: pixel_costs(sigma, error).mean(-1)),
-        ),
-        Mistake(
-            "one number for the whole batch",
-            "Your σ is right. The second result should have a number for each held-out picture.",
-            with_cost(lambda sigma, error: pixel_costs(sigma, error).sum(-1).mean()),
-            with_cost(lambda sigma, error: pixel_costs(sigma, error).sum()),
-        ),
-        Mistake(
-            "a σ for each picture",
-            "You found a σ for each picture. One σ has to serve all pixels of all pictures, those not seen as well.",
-            lambda x, x_hat, x_held, x_hat_held: (
-                ((x - x_hat) ** 2).mean(-1).sqrt(),
-                pixel_costs(rms(x - x_hat), x_held - x_hat_held).sum(-1),
-            ),
-        ),
-        Mistake(
-            "a σ for each pixel",
-            "You found a σ for each pixel position. That is a richer model; here one σ serves them all.",
+            "more than one σ",
+            "You found several σ, one for each picture or for each pixel position. Here one σ has to serve all pixels "
+            "of all pictures, those not seen as well.",
+            sigma_of_each_picture,
             with_sigma(lambda seen, held: (seen**2).mean(0).sqrt()),
         ),
         Mistake(
             "cost of the training pictures",
-            "Your σ is right. The second result is the cost of the pictures that it was fitted to, not of the "
-            "held-out ones.",
-            lambda x, x_hat, x_held, x_hat_held: (
-                rms(x - x_hat),
-                pixel_costs(rms(x - x_hat), x - x_hat).sum(-1),
-            ),
+            "Your σ is right. The second result is what the pictures cost to which σ was fitted, each or on average. "
+            "Held-out errors are not as small.",
+            with_cost(lambda sigma, error: fitted_cost(error, sigma**2).expand(len(error))),
+            cost_of_training_pictures,
+        ),
+        Mistake(
+            "cost with each picture's own σ",
+            "Your σ is right, but your cost does not use it: every held-out picture is judged with a σ of its own.",
+            with_cost(lambda sigma, error: fitted_cost(error, (error**2).mean(-1))),
+        ),
+        Mistake(
+            "normaliser wrong or missing",
+            "Your σ is right. What does your cost say of a perfect prediction? Each of the D pixels has a density of "
+            "its own: compare with minus the logarithm of the density at its peak.",
+            with_cost(lambda sigma, error: sum_of_squares(error) / (2 * sigma**2)),
+            with_cost(lambda sigma, error: (pixel_costs(error, sigma) - LOG_2PI / 2).sum(-1)),
+            with_cost(lambda sigma, error: (pixel_costs(error, sigma) + sigma.log()).sum(-1)),
+            with_cost(lambda sigma, error: sum_of_squares(error) / (2 * sigma**2) + sigma.log() + LOG_2PI / 2),
+        ),
+        Mistake(
+            "wrong factor before the squares",
+            "Your σ is right. An error of one σ should cost half a nat more than no error, whatever σ is.",
+            with_cost(lambda sigma, error: (pixel_costs(error, sigma) + error**2 / (2 * sigma**2)).sum(-1)),
+            with_cost(lambda sigma, error: (error**2 / (2 * sigma) + sigma.log() + LOG_2PI / 2).sum(-1)),
+        ),
+        Mistake(
+            "log-likelihood for its negative",
+            "Your σ is right. The second result has the wrong sign: the task asks for a cost.",
+            with_cost(lambda sigma, error: -pixel_costs(error, sigma).sum(-1)),
+        ),
+        Mistake(
+            "mean over the pixels",
+            "Your σ is right. The cost of a picture is the sum over its pixels.",
+            with_cost(lambda sigma, error: pixel_costs(error, sigma).mean(-1)),
+        ),
+        Mistake(
+            "one number for the whole batch",
+            "Your σ is right. The second result should have a number for each held-out picture.",
+            with_cost(lambda sigma, error: pixel_costs(error, sigma).sum(-1).mean()),
+            with_cost(lambda sigma, error: pixel_costs(error, sigma).sum()),
         ),
     ),
 )
@@ -528,15 +431,42 @@ HELD_OUT = Task(
 
 
 def log_densities(x, logits, x_hat, sigma):
-    """log p(x|z) of every picture by both decoders, in numpy."""
+    """log p(x|z) of each picture by the continuous Bernoulli and by the Gaussian decoder, in NumPy.
+
+    The continuous Bernoulli's normaliser is a / tanh(a / 2) for the logit a, and 2 at a = 0 (lesson 06, section 4;
+    Loaiza-Ganem & Cunningham 2019).
+    """
     safe = np.where(logits == 0, 1.0, logits)
     log_c = np.where(logits == 0, math.log(2), np.log(safe / np.tanh(safe / 2)))
     a = x * log_expit(logits) + (1 - x) * log_expit(-logits) + log_c
     return a.sum(1), stats.norm.logpdf(x, x_hat, sigma).sum(1)
 
 
-def draw_two(rng, kind):
-    """Two decoders that differ clearly if compared picture by picture (in two ways), or not at all."""
+def clear_pairwise(pictures):
+    """Clear if compared picture by picture, not against the spread of single pictures."""
+    return 3.2, 4.0
+
+
+def clear_anyhow(pictures):
+    """Clear even against the spread of single pictures."""
+    return 2.6 * math.sqrt(pictures), 3.2 * math.sqrt(pictures)
+
+
+def too_close(pictures):
+    """Within two standard errors of zero."""
+    return 1.1, 1.5
+
+
+def draw_better(rng, standard_errors):
+    """Draw two decoders whose mean ELBOs differ by a known number of standard errors.
+
+    Some pictures are much harder than others for both, some logits are 0, and the noise of the difference is scaled to
+    a standard deviation of 1, so that the standard error is known.
+
+    Args:
+        rng: the generator.
+        standard_errors: from the number of pictures, the least and the greatest number of standard errors.
+    """
     pictures = int(rng.integers(6, 9))
     pixels = int(rng.integers(3, 6))
     x = rounded_uniform(rng, pictures, pixels, low=0.02, high=0.98)
@@ -546,14 +476,9 @@ def draw_two(rng, kind):
     sigma = float(rng.choice([0.12, 0.15, 0.2]))
     log_a, log_b = log_densities(*(value.double().numpy() for value in (x, logits, x_hat)), sigma)
     kl_a = np.round(60 + 15 * rng.permutation(np.linspace(-2, 2, pictures)) + rng.normal(size=pictures), 2)
-    low, high = {
-        "clear": (3.2, 4.0),
-        "far": (2.6 * math.sqrt(pictures), 3.2 * math.sqrt(pictures)),
-        "close": (1.1, 1.5),
-    }[kind]
     noise = rng.normal(size=pictures)
-    noise = (noise - noise.mean()) / noise.std(ddof=1)  # spread 1, so that the standard error is known
-    difference = rng.choice([-1, 1]) * rng.uniform(low, high) / math.sqrt(pictures) + noise
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    difference = rng.choice([-1, 1]) * rng.uniform(*standard_errors(pictures)) / math.sqrt(pictures) + noise
     kl_b = kl_a - log_a + log_b + difference
     return {
         "x": x,
@@ -566,6 +491,7 @@ def draw_two(rng, kind):
 
 
 def better(x, logits, kl_a, x_hat, sigma, kl_b):
+    """The mean of the paired differences, against two of its standard errors."""
     x, logits, kl_a, x_hat, kl_b = (value.numpy() for value in (x, logits, kl_a, x_hat, kl_b))
     log_a, log_b = log_densities(x, logits, x_hat, sigma)
     difference = (log_a - kl_a) - (log_b - kl_b)
@@ -573,191 +499,181 @@ def better(x, logits, kl_a, x_hat, sigma, kl_b):
     return "cannot tell" if abs(z) <= 2 else "A" if z > 0 else "B", difference.mean()
 
 
-def log_c(logits):
+def log_normaliser(logits):
+    """log C of the continuous Bernoulli for each pixel, with its limit log 2 at a logit of 0."""
     safe = torch.where(logits == 0, torch.ones_like(logits), logits)
     return torch.where(logits == 0, torch.full_like(logits, math.log(2)), (safe / torch.tanh(safe / 2)).log())
 
 
-def terms_a(x, logits):
-    return -bce(x, logits) + log_c(logits)
+def naive_log_normaliser(logits):
+    """log C without the limit: nan at a logit of 0."""
+    return (logits / torch.tanh(logits / 2)).log()
 
 
-def paired(a, b):
+def pixels_of_a(x, logits):
+    """log p(x|z) of each pixel by the continuous Bernoulli decoder: (N, D)."""
+    return log_normaliser(logits) - pixel_bce(x, logits)
+
+
+def log_p_a(x, logits):
+    """log p(x|z) of each picture by the continuous Bernoulli decoder: (N,)."""
+    return pixels_of_a(x, logits).sum(-1)
+
+
+def log_p_b(x, x_hat, sigma):
+    """log p(x|z) of each picture by the Gaussian decoder: (N,)."""
+    return -pixel_costs(x - x_hat, sigma).sum(-1)
+
+
+def minus_bce(x, logits):
+    """Minus the BCE of each picture, which is no log-density."""
+    return -pixel_bce(x, logits).sum(-1)
+
+
+def paired_error(a, b):
+    """The standard error of the mean difference, with the models compared on the same pictures."""
     return (a - b).std() / math.sqrt(len(a))
 
 
-def decided(a, b, error=paired):
+def decided(a, b, error=paired_error):
+    """The word and the mean difference for the ELBOs a and b of the pictures."""
     mean = (a - b).mean()
     return "cannot tell" if abs(mean) <= 2 * error(a, b) else "A" if mean > 0 else "B", mean
 
 
-def elbos(x, logits, kl_a, x_hat, sigma, kl_b):
-    return terms_a(x, logits).sum(-1) - kl_a, -nll(x, x_hat, sigma).sum(-1) - kl_b
+def elbos(x, logits, kl_a, x_hat, sigma, kl_b, of_a=log_p_a, of_b=log_p_b):
+    """The ELBOs of both models for each picture, with some formulas for log p(x|z)."""
+    return of_a(x, logits) - kl_a, of_b(x, x_hat, sigma) - kl_b
+
+
+def decided_with(of_a=log_p_a, of_b=log_p_b):
+    """Return an answer that uses these formulas for log p(x|z)."""
+    return lambda *inputs: decided(*elbos(*inputs, of_a=of_a, of_b=of_b))
 
 
 def decided_by(error):
-    return lambda *given: decided(*elbos(*given), error)
+    """Return an answer with the right ELBOs that uses this formula for the standard error."""
+    return lambda *inputs: decided(*elbos(*inputs), error)
 
 
-NORMALISER = (
-    "Your A is judged by minus the BCE, which is no log-density for grey pixels: exp(−BCE) integrates to less than 1. "
-    "What makes it a density?"
-)
-PAIRED = (
-    "Your difference is right. Its standard error is too large: some pictures are hard for both models, and that is no doubt about "
-    "which is better. What varies from picture to picture if you compare the models on the same one?"
-)
+def naive_log_p_a(x, logits):
+    """log p(x|z) by the continuous Bernoulli decoder, nan for a picture with a logit of 0."""
+    return (naive_log_normaliser(logits) - pixel_bce(x, logits)).sum(-1)
 
-DOUBT = (
-    "Your difference is right, but you name a winner where the noise of a few held-out pictures could have decided. How far may the mean of "
-    "N differences be off, and what does it take to halve that?"
-)
+
+def with_change(change):
+    """Return an answer that spoils the right word and the right mean difference."""
+    return lambda *inputs: change(*decided(*elbos(*inputs)))
+
+
+def difference_summed(*inputs):
+    """The right word, and the sum of the differences of the ELBOs."""
+    a, b = elbos(*inputs)
+    return decided(a, b)[0], (a - b).sum()
+
 
 BETTER = Task(
     name="reconstruction/better",
-    draw=tuple(partial(draw_two, kind=kind) for kind in ("clear", "far", "close")),
+    draw=tuple(partial(draw_better, standard_errors=apart) for apart in (clear_pairwise, clear_anyhow, too_close)),
     reference=better,
     agree=Close(rtol=1e-3, atol=1e-3),
     cases=12,
     mistakes=(
         Mistake(
             "BCE for the continuous Bernoulli",
-            NORMALISER,
-            lambda x, a, kl_a, m, s, kl_b: decided(-bce(x, a).sum(-1) - kl_a, -nll(x, m, s).sum(-1) - kl_b),
+            "Your A is judged by minus the BCE, which is no log-density for grey pixels: exp(−BCE) integrates to less "
+            "than 1. What makes it a density?",
+            decided_with(minus_bce),
         ),
         Mistake(
-            "BCE and squares without their constants",
-            "Neither of your reconstruction terms is a log-density: both lack their normalisers, and these "
-            "differ from model to model.",
-            lambda x, a, kl_a, m, s, kl_b: decided(-bce(x, a).sum(-1) - kl_a, -sse(x, m) / (2 * s**2) - kl_b),
-        ),
-        Mistake(
-            "BCE against the sum of squares",
-            "You compare a BCE with a sum of squares. They have no common unit before both are log-densities.",
-            lambda x, a, kl_a, m, s, kl_b: decided(-bce(x, a).sum(-1) - kl_a, -sse(x, m) - kl_b),
+            "BCE against squared errors",
+            "Neither of your reconstruction terms is a log-density: both lack their normalisers, which differ from "
+            "model to model. Without them the two have no common unit.",
+            decided_with(minus_bce, lambda x, x_hat, sigma: -sum_of_squares(x - x_hat) / (2 * sigma**2)),
+            decided_with(minus_bce, lambda x, x_hat, sigma: -sum_of_squares(x - x_hat)),
         ),
         Mistake(
             "normaliser of the continuous Bernoulli subtracted",
             "exp(−BCE) integrates to at most a half. Which sign must log C have, so that the integral becomes 1?",
-            lambda x, a, kl_a, m, s, kl_b: decided(
-                (-bce(x, a) - log_c(a)).sum(-1) - kl_a, -nll(x, m, s).sum(-1) - kl_b
-            ),
+            decided_with(lambda x, logits: (-pixel_bce(x, logits) - log_normaliser(logits)).sum(-1)),
         ),
         Mistake(
             "0/0 at a logit of 0",
-            "Your number is not a number: some pixel has the logit 0, where the normaliser's formula is 0/0. "
-            "What is its limit?",
-            lambda x, a, kl_a, m, s, kl_b: decided(
-                (-bce(x, a) + (a / torch.tanh(a / 2)).log()).sum(-1) - kl_a, -nll(x, m, s).sum(-1) - kl_b
-            ),
-            lambda x, a, kl_a, m, s, kl_b: (
-                "cannot tell",
-                decided((-bce(x, a) + (a / torch.tanh(a / 2)).log()).sum(-1) - kl_a, -nll(x, m, s).sum(-1) - kl_b)[1],
-            ),
-        ),
-        Mistake(
-            "nothing counted at a logit of 0",
-            "Some pixels have the logit 0, and you left their normaliser out. Its formula is 0/0 there; what "
-            "is the limit?",
-            lambda x, a, kl_a, m, s, kl_b: decided(
-                (-bce(x, a) + (a / torch.tanh(a / 2)).log().nan_to_num()).sum(-1) - kl_a, -nll(x, m, s).sum(-1) - kl_b
-            ),
-        ),
-        Mistake(
-            "squared error for the Gaussian",
-            "Your B is judged by a squared error, which does not know sigma. What is the log-density?",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1) - kl_a, -sse(x, m) - kl_b),
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1) - kl_a, -sse(x, m) / x.shape[1] - kl_b),
-        ),
-        Mistake(
-            "sigma squared once too often or too rarely",
-            "Your A is right. In B, check what is a standard deviation and what is a variance.",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1) - kl_a, -nll(x, m, s**2).sum(-1) - kl_b),
-            lambda x, a, kl_a, m, s, kl_b: decided(
-                terms_a(x, a).sum(-1) - kl_a, -nll(x, m, math.sqrt(s)).sum(-1) - kl_b
+            "Some pixels have the logit 0, where the normaliser's formula is 0/0. You got nan there, or left their "
+            "normaliser out. What is the limit?",
+            decided_with(naive_log_p_a),
+            lambda *inputs: ("cannot tell", decided_with(naive_log_p_a)(*inputs)[1]),
+            decided_with(
+                lambda x, logits: (naive_log_normaliser(logits).nan_to_num() - pixel_bce(x, logits)).sum(-1),
             ),
         ),
         Mistake(
             "constants of the Gaussian forgotten",
             "Your B has no normaliser: between two different densities constants do not cancel.",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1) - kl_a, -sse(x, m) / (2 * s**2) - kl_b),
-            lambda x, a, kl_a, m, s, kl_b: decided(
-                terms_a(x, a).sum(-1) - kl_a, (LOG_2PI / 2 - nll(x, m, s)).sum(-1) - kl_b
-            ),
+            decided_with(of_b=lambda x, x_hat, sigma: -sum_of_squares(x - x_hat) / (2 * sigma**2)),
+            decided_with(of_b=lambda x, x_hat, sigma: (LOG_2PI / 2 - pixel_costs(x - x_hat, sigma)).sum(-1)),
         ),
         Mistake(
-            "KL forgotten",
-            "You compare reconstructions. A model may draw better because its latents say more, and that has "
-            "its price.",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1), -nll(x, m, s).sum(-1)),
-        ),
-        Mistake(
-            "KL added",
-            "In your ELBO a large KL is a merit.",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).sum(-1) + kl_a, -nll(x, m, s).sum(-1) + kl_b),
+            "KL not subtracted",
+            "In your ELBO a large KL costs nothing, or is even a merit. A model may draw better because its latents "
+            "say more, and that has its price.",
+            lambda x, logits, kl_a, x_hat, sigma, kl_b: decided(*elbos(x, logits, 0, x_hat, sigma, 0)),
+            lambda x, logits, kl_a, x_hat, sigma, kl_b: decided(*elbos(x, logits, -kl_a, x_hat, sigma, -kl_b)),
         ),
         Mistake(
             "mean over the pixels",
-            "You average the log-densities over the pixels, while the KL counts whole pictures. That is a β, "
-            "and nobody typed it.",
-            lambda x, a, kl_a, m, s, kl_b: decided(terms_a(x, a).mean(-1) - kl_a, -nll(x, m, s).mean(-1) - kl_b),
-        ),
-        Mistake(
-            "losses for ELBOs",
-            "Both your word and the sign of your number are turned round: the ELBO is better if it is higher.",
-            lambda *given: decided(*(-elbo for elbo in elbos(*given))),
-        ),
-        Mistake(
-            "the lower ELBO taken for the better",
-            "Your number is right, and your word is turned round: the ELBO is better if it is higher.",
-            lambda *given: (lambda verdict, mean: ({"A": "B", "B": "A"}.get(verdict, verdict), mean))(
-                *decided(*elbos(*given))
+            "You average the log-densities over the pixels, while the KL counts whole pictures. That is a β, and "
+            "nobody typed it.",
+            decided_with(
+                lambda x, logits: pixels_of_a(x, logits).mean(-1),
+                lambda x, x_hat, sigma: -pixel_costs(x - x_hat, sigma).mean(-1),
             ),
         ),
         Mistake(
+            "the lower ELBO taken for the better",
+            "Your word is turned round: the higher ELBO is the better one, and so is the lower loss. The number is A "
+            "minus B of the ELBOs.",
+            lambda *inputs: decided(*(-elbo for elbo in elbos(*inputs))),
+            with_change(lambda word, mean: ({"A": "B", "B": "A"}.get(word, word), mean)),
+        ),
+        Mistake(
             "difference the other way round",
-            "Your word is right. Asked is A minus B.",
-            lambda *given: (lambda verdict, mean: (verdict, -mean))(*decided(*elbos(*given))),
+            "Your word is right. The task asks for A minus B.",
+            with_change(lambda word, mean: (word, -mean)),
         ),
         Mistake(
             "the models' errors treated as independent",
-            PAIRED,
+            "Your difference is right. Its standard error is too large: some pictures are hard for both models, and "
+            "that is no doubt about which is better. What varies from picture to picture if you compare the models on "
+            "the same one?",
             decided_by(lambda a, b: ((a.var() + b.var()) / len(a)).sqrt()),
             decided_by(lambda a, b: (a.std() + b.std()) / math.sqrt(len(a))),
             decided_by(lambda a, b: a.std() / math.sqrt(len(a))),
         ),
         Mistake(
             "forgot √N in the standard error",
-            "Your difference is right. You hold it against the spread of single pictures; how far may the "
-            "mean of N differences be off?",
+            "Your difference is right. You compare it with the spread of single pictures; how far may the mean of N "
+            "differences be off?",
             decided_by(lambda a, b: (a - b).std()),
         ),
         Mistake(
-            "standard error divided by N, not √N",
-            DOUBT,
+            "standard error too small or left out",
+            "Your difference is right, but you name a winner where the noise of a few held-out pictures could have "
+            "decided. How far may the mean of N differences be off, and what does it take to halve that?",
             decided_by(lambda a, b: (a - b).std() / len(a)),
-        ),
-        Mistake(
-            "one standard error for two",
-            DOUBT,
-            decided_by(lambda a, b: paired(a, b) / 2),
-        ),
-        Mistake(
-            "no doubt considered",
-            DOUBT,
+            decided_by(lambda a, b: paired_error(a, b) / 2),
             decided_by(lambda a, b: 0.0),
         ),
         Mistake(
             "no number where it cannot tell",
             "Your words are right. Return the mean difference also where it decides nothing.",
-            lambda *given: (lambda verdict, mean: (verdict, 0.0 if verdict == "cannot tell" else mean))(
-                *decided(*elbos(*given))
-            ),
+            with_change(lambda word, mean: (word, 0.0 if word == "cannot tell" else mean)),
         ),
         Mistake(
             "summed over the pictures",
-            "Your words are right, and your number is that of all pictures together. Asked are nats per picture.",
-            lambda *given: (lambda verdict, mean: (verdict, mean * len(given[0])))(*decided(*elbos(*given))),
+            "Your words are right, and your number is that of all pictures together. The task asks for nats per "
+            "picture.",
+            difference_summed,
         ),
     ),
 )
@@ -766,7 +682,11 @@ BETTER = Task(
 # reconstruction/hidden_beta(loss, x, logits, mu, log_var)
 
 
-def draw_hidden(rng):
+def draw_hidden_beta(rng):
+    """Draw a loss that sums or averages each term along each axis, and weighs, scales and shifts them.
+
+    The sizes B, D and d are always different. The scale is rarely 1 and the offset often not 0.
+    """
     batch = int(rng.integers(3, 5))
     latents = int(rng.choice([2, 5]))
     pixels = int(rng.integers(7, 12))
@@ -787,127 +707,122 @@ def draw_hidden(rng):
 
 
 def hidden_beta(loss, x, logits, mu, log_var):
+    """β from the way in which the loss was built (lesson 06, section 7)."""
+
     def factor(along, shape):  # what a mean over pictures of sums is multiplied by
         return (shape[0] if along[0] == "sum" else 1) / (shape[1] if along[1] == "mean" else 1)
 
     return loss.weight * factor(loss.kl, mu.shape) / factor(loss.bce, x.shape)
 
 
-def kl_terms(mu, log_var):
-    return 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
+def average_bce(x, logits):
+    """The BCE, summed over pixels and averaged over the batch."""
+    return pixel_bce(x, logits).sum(-1).mean()
 
 
-def measured(loss, x, logits, mu, log_var):
-    """Slopes of the loss by KL and by BCE, both summed over a picture and averaged over the batch; loss, KL and BCE."""
-    zero = torch.zeros_like(mu)
-    cost, kl = bce(x, logits).sum(-1).mean(), kl_terms(mu, log_var).sum(-1).mean()
-    at, without_kl = loss(x, logits, mu, log_var), loss(x, logits, zero, zero)
-    doubled = bce(x, 2 * logits).sum(-1).mean()
-    return (at - without_kl) / kl, (loss(x, 2 * logits, mu, log_var) - at) / (doubled - cost), at, without_kl, kl, cost
+def average_kl(mu, log_var):
+    """The KL, summed over latents and averaged over the batch."""
+    return latent_kl(mu, log_var).sum(-1).mean()
 
 
 def from_slopes(rule):
+    """Return an answer that applies a rule to the changes of the loss per nat of KL and per nat of BCE, and B, D, d."""
+
     def answer(loss, x, logits, mu, log_var):
-        slopes = measured(loss, x, logits, mu, log_var)
-        return rule(*slopes[:2], *x.shape, mu.shape[1])
+        here, without_kl = loss(x, logits, mu, log_var), loss(x, logits, 0 * mu, 0 * log_var)
+        by_kl = (here - without_kl) / average_kl(mu, log_var)
+        nats = average_bce(x, 2 * logits) - average_bce(x, logits)
+        by_bce = (loss(x, 2 * logits, mu, log_var) - here) / nats
+        return rule(by_kl, by_bce, *x.shape, mu.shape[1])
 
     return answer
 
 
 def from_values(rule):
-    return lambda *given: rule(*measured(*given)[2:])
+    """Return an answer that applies a rule to the loss, the loss where the KL is 0, the KL and the BCE."""
+
+    def answer(loss, x, logits, mu, log_var):
+        here, without_kl = loss(x, logits, mu, log_var), loss(x, logits, 0 * mu, 0 * log_var)
+        return rule(here, without_kl, average_kl(mu, log_var), average_bce(x, logits))
+
+    return answer
 
 
-def gradient_norms(loss, x, logits, mu, log_var):
+def ratio_of_changes(loss, x, logits, mu, log_var):
+    """The change of the loss when the KL goes to 0, over its change when the logits do."""
+    here = loss(x, logits, mu, log_var)
+    return (here - loss(x, logits, 0 * mu, 0 * log_var)) / (here - loss(x, 0 * logits, mu, log_var))
+
+
+def ratio_of_gradients(loss, x, logits, mu, log_var):
+    """The norm of the gradient for mu, over that for the logits."""
     logits, mu = logits.clone().requires_grad_(), mu.clone().requires_grad_()
     by_logits, by_mu = torch.autograd.grad(loss(x, logits, mu, log_var), (logits, mu))
     return by_mu.norm() / by_logits.norm()
 
 
-PER_NAT = "You divided two changes of the loss. By how many nats did the KL change, and by how many the reconstruction?"
-SCALE = (
-    "That is right for losses in which a nat of reconstruction counts as 1. Some of these multiply the whole loss by something, which moves no "
-    "minimum: β is the price of a nat of KL *in nats of reconstruction*."
-)
-OFFSET = "You take a value of the loss for a term of it. There may be constants in it that belong to no term; only changes of the loss are safe."
-SIZES = "Compare like with like: both terms in nats per picture, summed over pixels or latents. One of yours is averaged where it should be summed."
-BATCHES = "One of your two terms is summed over the batch and the other averaged. Take both in nats per picture."
-GUESS = "That is what one particular slip would give, without a look at this loss. Others sum, average or weigh in other ways: call it and see."
-
 HIDDEN_BETA = Task(
     name="reconstruction/hidden_beta",
-    draw=draw_hidden,
+    draw=draw_hidden_beta,
     reference=hidden_beta,
     agree=Close(rtol=5e-3, atol=1e-4),
     cases=10,
     mistakes=(
         Mistake(
             "scale of the reconstruction ignored",
-            SCALE,
-            from_slopes(lambda kl, cost, B, D, d: kl),
-            from_slopes(lambda kl, cost, B, D, d: kl * D),
+            "That is right for losses in which a nat of reconstruction counts as 1. Some of these multiply the whole "
+            "loss by something, which moves no minimum: β is the price of a nat of KL *in nats of reconstruction*.",
+            from_slopes(lambda kl, bce, B, D, d: kl),
+            from_slopes(lambda kl, bce, B, D, d: kl * D),
         ),
         Mistake(
             "upside down",
             "You have one over β: a loss that hardly counts the KL should have a small β.",
-            from_slopes(lambda kl, cost, B, D, d: cost / kl),
+            from_slopes(lambda kl, bce, B, D, d: bce / kl),
         ),
         Mistake(
             "means over pixels and latents compared",
-            SIZES,
-            from_slopes(lambda kl, cost, B, D, d: kl * d / (cost * D)),
-            from_slopes(lambda kl, cost, B, D, d: kl / (cost * D)),
-            from_slopes(lambda kl, cost, B, D, d: kl * d / cost),
-            from_slopes(lambda kl, cost, B, D, d: kl / (B * cost * D)),
-            from_slopes(lambda kl, cost, B, D, d: kl * B * d / cost),
+            "Compare like with like: both terms in nats per picture, summed over pixels or latents. At least one of "
+            "yours is averaged where it should be summed.",
+            from_slopes(lambda kl, bce, B, D, d: kl * d / (bce * D)),
+            from_slopes(lambda kl, bce, B, D, d: kl / (bce * D)),
+            from_slopes(lambda kl, bce, B, D, d: kl * d / bce),
+            from_slopes(lambda kl, bce, B, D, d: kl / (B * bce * D)),
+            from_slopes(lambda kl, bce, B, D, d: kl * B * d / bce),
         ),
         Mistake(
             "batch sum against batch mean",
-            BATCHES,
-            from_slopes(lambda kl, cost, B, D, d: kl * B / cost),
-            from_slopes(lambda kl, cost, B, D, d: kl / (cost * B)),
+            "One of your two terms is summed over the batch and the other averaged. Take both in nats per picture.",
+            from_slopes(lambda kl, bce, B, D, d: kl * B / bce),
+            from_slopes(lambda kl, bce, B, D, d: kl / (bce * B)),
         ),
         Mistake(
             "½ of the KL forgotten",
             "Your β is half of the right one, for every loss. Is your own KL in nats? Compare it with lesson 04.",
-            from_slopes(lambda kl, cost, B, D, d: kl / cost / 2),
+            from_slopes(lambda kl, bce, B, D, d: kl / bce / 2),
         ),
         Mistake(
             "constants taken for a term",
-            OFFSET,
-            from_values(lambda at, without, kl, cost: (at - without) / kl / (without / cost)),
-            from_values(lambda at, without, kl, cost: (at - cost) / kl),
-            from_values(lambda at, without, kl, cost: (at - without) / without),
-        ),
-        Mistake(
-            "the two terms themselves compared",
-            "You divided the KL by the reconstruction, which says nothing about the loss. How does the loss "
-            "react when one of them changes?",
-            from_values(lambda at, without, kl, cost: kl / cost),
+            "You take a value of the loss for a term of it. It may contain constants that belong to no term; only "
+            "changes of the loss are safe.",
+            from_values(lambda here, without_kl, kl, bce: (here - without_kl) / kl / (without_kl / bce)),
+            from_values(lambda here, without_kl, kl, bce: (here - bce) / kl),
+            from_values(lambda here, without_kl, kl, bce: (here - without_kl) / without_kl),
         ),
         Mistake(
             "changes of the loss, not per nat",
-            PER_NAT,
-            lambda loss, x, logits, mu, log_var: (
-                (loss(x, logits, mu, log_var) - loss(x, logits, 0 * mu, 0 * log_var))
-                / (loss(x, logits, mu, log_var) - loss(x, 0 * logits, mu, log_var))
-            ),
-            gradient_norms,
+            "You divided two changes of the loss. By how many nats did the KL change, and by how many the "
+            "reconstruction?",
+            ratio_of_changes,
+            ratio_of_gradients,
         ),
         Mistake(
-            "always D / d",
-            GUESS,
-            from_slopes(lambda kl, cost, B, D, d: D / d),
-        ),
-        Mistake(
-            "always D",
-            GUESS,
-            from_slopes(lambda kl, cost, B, D, d: float(D)),
-        ),
-        Mistake(
-            "always 1",
-            GUESS,
-            from_slopes(lambda kl, cost, B, D, d: 1.0),
+            "the β of one particular slip",
+            "That is what one particular slip would give, whatever this loss does. Others sum, average or weigh in "
+            "other ways: call it and see.",
+            from_slopes(lambda kl, bce, B, D, d: D / d),
+            from_slopes(lambda kl, bce, B, D, d: float(D)),
+            from_slopes(lambda kl, bce, B, D, d: 1.0),
         ),
     ),
 )
@@ -916,11 +831,10 @@ HIDDEN_BETA = Task(
 # reconstruction/repaired_loss(x, x_hat, log_sigma, mu, log_var)
 
 
-def draw_repair(rng):
+def draw_repaired_loss(rng):
+    """Draw different numbers of pictures and latents: otherwise a sum over one would hide a mean over the other."""
     batch = int(rng.integers(2, 4))
-    latents = int(
-        rng.choice([size for size in (2, 3, 4) if size != batch])
-    )  # or a sum over one hides a mean over the other
+    latents = int(rng.choice([size for size in (2, 3, 4) if size != batch]))
     pixels = int(rng.integers(4, 7))
     return {
         "x": rounded_uniform(rng, batch, pixels),
@@ -931,162 +845,205 @@ def draw_repair(rng):
     }
 
 
-def minus_elbo(x, x_hat, log_sigma, mu, log_var):
+def repaired_loss(x, x_hat, log_sigma, mu, log_var):
+    """Minus the ELBO of a VAE with Gaussian pixels, averaged over the batch, from PyTorch's distributions."""
     pixels = Independent(Normal(x_hat, log_sigma.exp().expand_as(x_hat)), 1)
     q = Independent(Normal(mu, (log_var / 2).exp()), 1)
     prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
     return (kl_divergence(q, prior) - pixels.log_prob(x)).mean()
 
 
-def flawed(
-    squares="sum",
-    once=False,
-    latents=False,
-    batch=False,
-    constant=False,
-    power=2,
-    logs=1.0,
-    log_2pi=0.5,
-    half=0.5,
-    sign=1.0,
-    reduce=torch.mean,
-    cut=False,
+def squares_summed(error, log_sigma):
+    """SSE / (2σ²) of each picture."""
+    return sum_of_squares(error) / (2 * (2 * log_sigma).exp())
+
+
+def squares_averaged(error, log_sigma):
+    """MSE / (2σ²) of each picture."""
+    return squares_summed(error, log_sigma) / error.shape[1]
+
+
+def squares_of_the_batch(error, log_sigma):
+    """The squares of the whole batch, charged to each picture."""
+    return squares_summed(error, log_sigma) * len(error)
+
+
+def squares_over_sigma(error, log_sigma):
+    """SSE / (2σ) of each picture."""
+    return sum_of_squares(error) / (2 * log_sigma.exp())
+
+
+def pixel_normaliser(log_sigma):
+    """½ log(2πσ²), of one pixel."""
+    return log_sigma + LOG_2PI / 2
+
+
+def kl_summed(mu, log_var):
+    """The KL of each picture."""
+    return latent_kl(mu, log_var).sum(-1)
+
+
+def kl_averaged(mu, log_var):
+    """The KL of each picture, averaged over its latents."""
+    return latent_kl(mu, log_var).mean(-1)
+
+
+def loss_of(
+    squares=squares_summed,
+    normaliser=pixel_normaliser,
+    times=lambda n_pixels: n_pixels,
+    kl=kl_summed,
+    over_batch=torch.mean,
+    kl_over_batch=torch.mean,
 ):
-    """The loss with some of its five faults left in, or with new ones."""
+    """Return a loss that is made of these parts; without arguments, the right one.
+
+    Args:
+        squares: from the errors (B, D) and log σ, the cost of each picture's errors (B,).
+        normaliser: from log σ, the rest of the cost of a pixel.
+        times: from the number of pixels, how often the normaliser counts.
+        kl: from mu and log_var, the KL of each picture (B,).
+        over_batch: makes one number of the costs of the pictures.
+        kl_over_batch: the same for their KLs.
+    """
 
     def answer(x, x_hat, log_sigma, mu, log_var):
-        log_sigma = log_sigma.detach() if cut else log_sigma
-        batch_size, pixels = x.shape
-        errors = ((x - x_hat) ** 2).sum(-1) / (2 * log_sigma.exp() ** power)  # (B,)
-        errors = errors * {"sum": 1, "mean": 1 / pixels, "batch": batch_size}[squares]
-        normaliser = logs * log_sigma + (0 if constant else log_2pi * LOG_2PI)
-        kl = half * (mu**2 + log_var.exp() - 1 - log_var).sum(-1) / (mu.shape[1] if latents else 1)
-        return reduce(errors + normaliser * (1 if once else pixels)) + sign * (kl.sum() if batch else reduce(kl))
+        cost = squares(x - x_hat, log_sigma) + times(x.shape[1]) * normaliser(log_sigma)
+        return over_batch(cost) + kl_over_batch(kl(mu, log_var))
 
     return answer
 
 
-FAULTS = {
+def count_once(n_pixels):
+    """Count the normaliser once for all pixels."""
+    return 1
+
+
+def normaliser_without_2pi(log_sigma):
+    """log σ, of one pixel."""
+    return log_sigma
+
+
+FAULTS = {  # of the printed loss: the part that has it, the name, and the hint if it is the first that is left
     "squares": (
+        squares_averaged,
         "squared errors averaged over the pixels",
-        "Your squared errors are averaged over the pixels, so that a picture costs as much as one pixel. What does `mse_loss` divide by?",
+        "Your squared errors are averaged over the pixels, so that a picture costs as much as one pixel. What does "
+        "`mse_loss` divide by?",
     ),
-    "latents": (
+    "kl": (
+        kl_averaged,
         "KL averaged over the latents",
         "Your KL is averaged over the latents. Independent latents each cost their own nats.",
     ),
-    "batch": (
+    "kl_over_batch": (
+        torch.sum,
         "KL summed over the batch",
         "Your KL grows with the size of the batch while the reconstruction does not: a β equal to the batch size.",
     ),
-    "once": (
+    "times": (
+        count_once,
         "normaliser counted once for all pixels",
         "log σ is there once for a whole picture. Each pixel has a density of its own, with a normaliser of its own.",
     ),
-    "constant": (
+    "normaliser": (
+        normaliser_without_2pi,
         "log 2π forgotten",
-        "Your loss differs from the right one by a constant. It harms no training, but the number is not minus an ELBO: what belongs to a "
-        "Gaussian's normaliser besides σ?",
+        "Your loss differs from the right one by a constant. It harms no training, but the number is not minus an "
+        "ELBO: what belongs to a Gaussian's normaliser besides σ?",
     ),
 }
-SQUARES_OF_BATCH = "Your squared errors grow with the size of the batch. Summing over everything is right for the pixels; asked is a mean over the pictures."
 
 
-def leftovers():
-    """All ways to leave some of the five faults in; each is named by the first that is left."""
-    for left in itertools.product((True, False), repeat=len(FAULTS)):
-        faults = dict(zip(FAULTS, left, strict=True))
-        if any(left):
-            first = next(name for name, still in faults.items() if still)
-            faults["squares"] = "mean" if faults["squares"] else "sum"
-            yield Mistake(FAULTS[first][0], FAULTS[first][1], flawed(**faults))
+def combinations_of(parts):
+    """All losses with some of these faults of the printed loss, or with none."""
+    for present in itertools.product((True, False), repeat=len(parts)):
+        yield {part: FAULTS[part][0] for part, still in zip(parts, present, strict=True) if still}
 
 
-def squares_of_the_batch():
-    """`reduction="sum"` and nothing else for the squares, with some of the other faults."""
-    for batch, once, constant in itertools.product((True, False), repeat=3):
-        answer = flawed(squares="batch", batch=batch, once=once, constant=constant)
-        yield Mistake("squared errors summed over the batch", SQUARES_OF_BATCH, answer)
+def faults_left():
+    """One mistake for each fault of the printed loss, with or without those that follow it."""
+    parts = list(FAULTS)
+    for number, first in enumerate(parts):
+        fault, name, hint = FAULTS[first]
+        yield Mistake(
+            name, hint, *(loss_of(**{first: fault}, **others) for others in combinations_of(parts[number + 1 :]))
+        )
 
 
-def best_sigma(x, x_hat, log_sigma, mu, log_var):
-    kl = 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1).mean()
-    return x.shape[1] / 2 * (((x - x_hat) ** 2).mean().log() + LOG_2PI + 1) + kl
+def with_the_best_sigma(x, x_hat, log_sigma, mu, log_var):
+    """Minus the ELBO with σ² = MSE, the best for this batch (lesson 06, section 6)."""
+    return fitted_cost(x, ((x - x_hat) ** 2).mean()) + average_kl(mu, log_var)
+
+
+def sigma_detached(x, x_hat, log_sigma, mu, log_var):
+    """The right value, with no gradient for log σ."""
+    return repaired_loss(x, x_hat, log_sigma.detach(), mu, log_var)
 
 
 REPAIRED_LOSS = Task(
     name="reconstruction/repaired_loss",
-    draw=draw_repair,
-    reference=minus_elbo,
+    draw=draw_repaired_loss,
+    reference=repaired_loss,
     observe=Gradients(("x_hat", "log_sigma", "mu", "log_var")),
     cases=4,
     mistakes=(
-        *leftovers(),
-        *squares_of_the_batch(),
+        *faults_left(),
+        Mistake(
+            "squared errors summed over the batch",
+            "Your squared errors grow with the size of the batch. Summing over everything is right for the pixels; the "
+            "task asks for a mean over the pictures.",
+            *(
+                loss_of(squares=squares_of_the_batch, **others)
+                for others in combinations_of(("kl_over_batch", "times", "normaliser"))
+            ),
+        ),
         Mistake(
             "divided by σ, not σ²",
-            "An error equal to σ should cost half a nat, whatever σ is. Which power of σ stands below the "
-            "squared error?",
-            flawed(power=1),
+            "An error equal to σ should cost half a nat, whatever σ is. Which power of σ stands below the squared "
+            "error?",
+            loss_of(squares=squares_over_sigma),
         ),
         Mistake(
             "the given σ not used",
-            "You put in the best σ for this batch. Asked is the loss for the σ that is given, from which it "
+            "You put in the best σ for this batch. The task asks for the loss with the σ that is given, from which it "
             "can be learned.",
-            best_sigma,
+            with_the_best_sigma,
         ),
         Mistake(
-            "summed over the batch",
-            "Both your terms are summed over the batch. That hides no β, but asked are nats per picture.",
-            flawed(reduce=torch.sum),
-        ),
-        Mistake(
-            "not averaged over the batch",
-            "A loss is one number: you return one for each picture.",
-            flawed(reduce=lambda values: values),
-        ),
-        Mistake(
-            "divided by everything",
-            "That is the right loss divided by the number of pixels. It moves no minimum, but it is not nats "
-            "per picture.",
-            lambda x, *rest: minus_elbo(x, *rest) / x.shape[1],
-        ),
-        Mistake(
-            "log σ² for log σ",
-            "The logarithm of σ is counted double. What does the root in a Gaussian's normaliser become in "
-            "its logarithm?",
-            flawed(logs=2.0),
+            "multiplied by B or divided by D",
+            "Your loss is summed over the batch, or averaged over the pixels, as a whole. That hides no β and moves no "
+            "minimum, but it is not in nats per picture.",
+            loss_of(over_batch=torch.sum, kl_over_batch=torch.sum),
+            lambda x, *rest: repaired_loss(x, *rest) / x.shape[1],
         ),
         Mistake(
             "½ of the normaliser forgotten",
             "The normaliser of one pixel is the root of 2πσ². What does the root become in the logarithm?",
-            flawed(logs=2.0, log_2pi=1.0),
-        ),
-        Mistake(
-            "½ of log 2π forgotten",
-            "The normaliser of one pixel is the root of 2πσ². What does the root become in the logarithm?",
-            flawed(log_2pi=1.0),
+            loss_of(normaliser=lambda log_sigma: 2 * log_sigma + LOG_2PI / 2),
+            loss_of(normaliser=lambda log_sigma: 2 * log_sigma + LOG_2PI),
+            loss_of(normaliser=lambda log_sigma: log_sigma + LOG_2PI),
         ),
         Mistake(
             "log σ with the wrong sign",
-            "Your normaliser has the wrong sign: with it, a σ near zero would always pay. Is a narrow density "
-            "high or low at its peak?",
-            flawed(logs=-1.0),
+            "Your normaliser has the wrong sign: with it, a σ near zero would always pay. Is a narrow density high or "
+            "low at its peak?",
+            loss_of(normaliser=lambda log_sigma: LOG_2PI / 2 - log_sigma),
         ),
         Mistake(
             "KL subtracted",
             "Your loss rewards the encoder for leaving the prior. That was right in the printed loss.",
-            flawed(sign=-1.0),
+            loss_of(kl=lambda mu, log_var: -kl_summed(mu, log_var)),
         ),
         Mistake(
             "½ of the KL forgotten",
             "Your KL is twice what it should be. The ½ was right in the printed loss.",
-            flawed(half=1.0),
+            loss_of(kl=lambda mu, log_var: 2 * kl_summed(mu, log_var)),
         ),
         Mistake(
             "σ cut from the graph",
             "The value is right, but no gradient reaches log_sigma, so that σ would never be learned.",
-            flawed(cut=True),
+            sigma_detached,
         ),
     ),
 )

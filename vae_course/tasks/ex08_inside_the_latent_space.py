@@ -1,12 +1,13 @@
 """The tasks of exercise 08, inside the latent space."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import stats
 from scipy.special import logsumexp
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Normal
 
 from vae_course.judging.task import Mistake, Task, rounded_normal
 
@@ -17,6 +18,7 @@ __all__ = ["TASKS"]
 
 
 def draw_traverse(rng):
+    """Latents off centre, some narrow and some wide, so that each has a centre, a spread and a variance of its own."""
     latents, number = int(rng.integers(2, 5)), int(rng.integers(5, 8))
     return {
         "z": rounded_normal(rng, latents),
@@ -30,36 +32,27 @@ def draw_traverse(rng):
 
 
 def traverse(z, index, mu, steps):
+    """The code z in every row, with centre + step · spread in one column."""
     z, latent = z.numpy(), mu.numpy()[:, index]
     walk = np.outer(np.ones(len(steps)), z)
     walk[:, index] = latent.mean() + steps.numpy() * latent.std(ddof=1)
     return walk
 
 
-def walked(values, fixed=lambda z, mu: z):
-    """An answer to latent/traverse with other values, or other places for the other coordinates."""
+def traverse_with(values, others=lambda z, mu: z):
+    """An answer to latent/traverse with other values of the latent, or of the other latents."""
 
     def answer(z, index, mu, steps):
-        walk = fixed(z, mu).repeat(len(steps), 1)
+        walk = others(z, mu).repeat(len(steps), 1)
         walk[:, index] = values(z, index, mu, steps)
         return walk
 
     return answer
 
 
-def in_range(z, index, mu, steps):
+def values_in_range(z, index, mu, steps):
     return mu[:, index].mean() + steps * mu[:, index].std()
 
-
-MOVED = (
-    "Your steps start where this picture lies. A traversal asks what the latent does over its whole range, which is the "
-    "same for every picture."
-)
-NOT_ITS_CENTRE = "Your steps go out from 0. Is 0 in the middle of where the means of this latent lie?"
-UNSCALED = (
-    "Your steps are latent units. One latent may vary by 0.1 and another by 3: in which unit is a step as unusual for "
-    "both?"
-)
 
 TRAVERSE = Task(
     name="latent/traverse",
@@ -69,74 +62,59 @@ TRAVERSE = Task(
     mistakes=(
         Mistake(
             "moved from where the picture is",
-            MOVED,
-            walked(lambda z, j, mu, t: z[j] + t * mu[:, j].std()),
-            walked(lambda z, j, mu, t: z[j] + t),
+            "Your steps start where this picture lies. A traversal asks what the latent does over its whole range, "
+            "which is the same for every picture.",
+            traverse_with(lambda z, index, mu, steps: z[index] + steps * mu[:, index].std()),
+            traverse_with(lambda z, index, mu, steps: z[index] + steps),
         ),
         Mistake(
             "around 0",
-            NOT_ITS_CENTRE,
-            walked(lambda z, j, mu, t: t * mu[:, j].std()),
-            walked(lambda z, j, mu, t: t),
+            "Your steps go out from 0. Is 0 in the middle of where the means of this latent lie?",
+            traverse_with(lambda z, index, mu, steps: steps * mu[:, index].std()),
+            traverse_with(lambda z, index, mu, steps: steps),
         ),
         Mistake(
             "steps not in units of the spread",
-            UNSCALED,
-            walked(lambda z, j, mu, t: mu[:, j].mean() + t),
+            "Your steps are latent units. One latent may vary by 0.1 and another by 3: in which unit is a step as "
+            "unusual for both?",
+            traverse_with(lambda z, index, mu, steps: mu[:, index].mean() + steps),
         ),
         Mistake(
             "variance for standard deviation",
             "Your steps are multiples of a variance. Its unit is the square of the latent's.",
-            walked(lambda z, j, mu, t: mu[:, j].mean() + t * mu[:, j].var()),
+            traverse_with(lambda z, index, mu, steps: mu[:, index].mean() + steps * mu[:, index].var()),
         ),
         Mistake(
             "standard deviation with N in place of N − 1",
             "Your steps are a little too short: the text says which standard deviation is meant. NumPy's is "
             "another one unless told otherwise.",
-            walked(lambda z, j, mu, t: mu[:, j].mean() + t * mu[:, j].std(correction=0)),
+            traverse_with(lambda z, index, mu, steps: mu[:, index].mean() + steps * mu[:, index].std(correction=0)),
         ),
         Mistake(
             "spread of all latents together",
-            "You measure centre and spread over all latents at once. Each latent has its own.",
-            walked(lambda z, j, mu, t: mu.mean() + t * mu.std()),
-        ),
-        Mistake(
-            "spread of all latents together",
-            "You measure the spread over all latents at once. Each latent has its own.",
-            walked(lambda z, j, mu, t: mu[:, j].mean() + t * mu.std()),
+            "You measure the spread, and perhaps the centre, over all latents at once. Each latent has its own.",
+            traverse_with(lambda z, index, mu, steps: mu.mean() + steps * mu.std()),
+            traverse_with(lambda z, index, mu, steps: mu[:, index].mean() + steps * mu.std()),
         ),
         Mistake(
             "all coordinates moved",
             "All your coordinates move together. Then no one can tell which of them changed the picture.",
-            lambda z, j, mu, t: mu.mean(0) + t[:, None] * mu.std(0),
-            lambda z, j, mu, t: z + t[:, None] * mu.std(0),
-            lambda z, j, mu, t: z + t[:, None],
+            lambda z, index, mu, steps: mu.mean(0) + steps[:, None] * mu.std(0),
+            lambda z, index, mu, steps: z + steps[:, None] * mu.std(0),
+            lambda z, index, mu, steps: z + steps[:, None],
         ),
         Mistake(
             "picture lost",
-            "Your other coordinates are those of an average picture. This picture's own should stay as they are.",
-            walked(in_range, lambda z, mu: mu.mean(0)),
-        ),
-        Mistake(
-            "picture lost",
-            "Your other coordinates are zero. This picture's own should stay as they are.",
-            walked(in_range, lambda z, mu: torch.zeros_like(z)),
+            "Your other coordinates are those of an average picture, or zero. This picture's own should stay as they "
+            "are.",
+            traverse_with(values_in_range, lambda z, mu: mu.mean(0)),
+            traverse_with(values_in_range, lambda z, mu: torch.zeros_like(z)),
         ),
         Mistake(
             "all rows alike",
             "All your rows are the last step. If you changed one tensor again and again and kept it in a "
             "list, the list holds one and the same tensor many times.",
-            lambda z, j, mu, t: walked(lambda *a: in_range(*a)[-1])(z, j, mu, t),
-        ),
-        Mistake(
-            "steps along the wrong axis",
-            "Your numbers are right. Each step should be a row, so that the decoder can take them as a batch.",
-            lambda z, j, mu, t: walked(in_range)(z, j, mu, t).T,
-        ),
-        Mistake(
-            "the coordinate alone",
-            "Those are the values of the coordinate. The decoder needs whole codes.",
-            in_range,
+            traverse_with(lambda *inputs: values_in_range(*inputs)[-1]),
         ),
     ),
 )
@@ -146,6 +124,7 @@ TRAVERSE = Task(
 
 
 def draw_recentring(rng):
+    """Codes off centre, with posteriors nearly as wide as the means are spread, so that neither can be left out."""
     number, latents = int(rng.integers(3, 6)), int(rng.integers(2, 4))
     latents += latents == number
     return {
@@ -155,6 +134,7 @@ def draw_recentring(rng):
 
 
 def recentring(mu, log_var):
+    """½ (m² + s² − 1 − log s²) with the mean m and the variance s² of q(z): the lesson's "place and width"."""
     mu, variance = mu.numpy(), np.exp(log_var.numpy())
     m = mu.mean(0)
     s2 = (variance + mu**2).mean(0) - m**2
@@ -162,14 +142,17 @@ def recentring(mu, log_var):
 
 
 def place_and_width(m, s2):
+    """KL(N(m, s²) ‖ N(0, 1))."""
     return 0.5 * (m**2 + s2 - 1 - s2.log())
 
 
-def moments(mu, log_var):
+def moments_of_codes(mu, log_var):
+    """Mean and variance of q(z) for each latent."""
     return mu.mean(0), mu.var(0, correction=0) + log_var.exp().mean(0)
 
 
-def kls(mu, log_var):
+def kl_terms(mu, log_var):
+    """KL(N(μ, σ²) ‖ N(0, 1)) of each picture and latent."""
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
 
 
@@ -189,22 +172,18 @@ RECENTRING = Task(
             "Your width is the average width of one picture's posterior. How wide are the codes if every "
             "posterior is a point?",
             lambda mu, log_var: place_and_width(mu.mean(0), log_var.exp().mean(0)),
-        ),
-        Mistake(
-            "only the width of the posteriors",
-            "Your width comes from the average log-variance. How wide are the codes if every posterior is a point?",
             lambda mu, log_var: place_and_width(mu.mean(0), log_var.mean(0).exp()),
         ),
         Mistake(
             "the KL itself",
             "That is all of the KL that is paid. Some of it says which picture it is, and no shift or scale "
             "can save that.",
-            lambda mu, log_var: kls(mu, log_var).mean(0),
+            lambda mu, log_var: kl_terms(mu, log_var).mean(0),
         ),
         Mistake(
             "what is left, not what is saved",
             "Your number is what remains to be paid after the change. Asked is what it saves.",
-            lambda mu, log_var: kls(mu, log_var).mean(0) - place_and_width(*moments(mu, log_var)),
+            lambda mu, log_var: kl_terms(mu, log_var).mean(0) - place_and_width(*moments_of_codes(mu, log_var)),
         ),
         Mistake(
             "averages of log_var",
@@ -212,19 +191,10 @@ RECENTRING = Task(
             lambda mu, log_var: place_and_width(mu.mean(0), mu.var(0, correction=0) + log_var.mean(0).exp()),
         ),
         Mistake(
-            "exp(log_var) taken for σ",
-            "You square exp(log_var). It is a variance already.",
+            "wrong power of exp(log_var)",
+            "To the variance of the means you add something that is not a variance. What is exp(log_var): σ, or σ²?",
             lambda mu, log_var: place_and_width(mu.mean(0), mu.var(0, correction=0) + (2 * log_var).exp().mean(0)),
-        ),
-        Mistake(
-            "exp(log_var) taken for σ",
-            "Your width adds a standard deviation to a variance.",
             lambda mu, log_var: place_and_width(mu.mean(0), mu.var(0, correction=0) + (log_var / 2).exp().mean(0)),
-        ),
-        Mistake(
-            "mean of standard deviations, squared",
-            "Variances are averaged, not standard deviations.",
-            lambda mu, log_var: place_and_width(mu.mean(0), mu.var(0, correction=0) + (log_var / 2).exp().mean(0) ** 2),
         ),
         Mistake(
             "N − 1 for N",
@@ -235,43 +205,22 @@ RECENTRING = Task(
         Mistake(
             "forgot the ½",
             "Every number is too large by the same factor.",
-            lambda mu, log_var: 2 * place_and_width(*moments(mu, log_var)),
+            lambda mu, log_var: 2 * place_and_width(*moments_of_codes(mu, log_var)),
         ),
         Mistake(
-            "s for s²",
-            "You put a standard deviation where a variance belongs. Check the unit of each term.",
-            lambda mu, log_var: place_and_width(mu.mean(0), moments(mu, log_var)[1].sqrt()),
-        ),
-        Mistake(
-            "log s for log s²",
-            "The logarithm is that of the standard deviation. Nothing is to be saved where m = 0 and s = 1; "
-            "is it least there in your formula?",
-            lambda mu, log_var: place_and_width(*moments(mu, log_var)) + 0.25 * moments(mu, log_var)[1].log(),
-        ),
-        Mistake(
-            "place without width",
+            "shift without scale",
             "You only shift. How much can be had back by a change of scale as well?",
             lambda mu, log_var: 0.5 * mu.mean(0) ** 2,
         ),
         Mistake(
-            "width without place",
+            "scale without shift",
             "You only rescale. How much can be had back by a shift as well?",
-            lambda mu, log_var: place_and_width(0 * mu.mean(0), moments(mu, log_var)[1]),
-        ),
-        Mistake(
-            "shift saved twice",
-            "Your width is measured from 0, and the distance of the centre from 0 comes on top: it counts twice.",
-            lambda mu, log_var: place_and_width(mu.mean(0), (mu**2).mean(0) + log_var.exp().mean(0)),
+            lambda mu, log_var: place_and_width(0 * mu.mean(0), moments_of_codes(mu, log_var)[1]),
         ),
         Mistake(
             "one number for all latents",
             "Asked is one number for each latent, (d,).",
-            lambda mu, log_var: place_and_width(*moments(mu, log_var)).sum(),
-        ),
-        Mistake(
-            "average over the pictures, not of them",
-            "You average over the latents and get one number for each picture.",
-            lambda mu, log_var: place_and_width(mu.mean(1), mu.var(1, correction=0) + log_var.exp().mean(1)),
+            lambda mu, log_var: place_and_width(*moments_of_codes(mu, log_var)).sum(),
         ),
     ),
 )
@@ -281,6 +230,7 @@ RECENTRING = Task(
 
 
 def draw_linear_vae(rng):
+    """Shuffled eigenvalues: as many above 1 as there are latents, and two or more below, whose mean is the noise."""
     kept, left = int(rng.integers(2, 4)), int(rng.integers(2, 5))
     eigenvalues = np.concatenate([rng.uniform(1.2, 6, size=kept), rng.uniform(0.1, 0.9, size=left)])
     return {
@@ -290,6 +240,7 @@ def draw_linear_vae(rng):
 
 
 def linear_vae(eigenvalues, n_latents):
+    """W = U_d (Λ_d − σ² I)^½ with σ² the mean of the rest, and the KL of its posterior (Tipping & Bishop 1999)."""
     values = np.sort(eigenvalues.numpy())[::-1]  # as a covariance: diagonal, with the largest first
     noise = values[n_latents:].mean()
     W = np.eye(len(values), n_latents) * np.sqrt(np.maximum(values[:n_latents] - noise, 0))
@@ -299,18 +250,25 @@ def linear_vae(eigenvalues, n_latents):
     return noise, (W**2).sum(0), 0.5 * (variance + second - 1 - np.log(variance))
 
 
-def linear(
-    pick=lambda values, d: (values.sort(descending=True).values[:d], values.sort(descending=True).values[d:]),
+def largest_kept(values, n_latents):
+    """The largest eigenvalues, in descending order, and the others."""
+    ordered = values.sort(descending=True).values
+    return ordered[:n_latents], ordered[n_latents:]
+
+
+def linear_vae_with(
+    pick=largest_kept,
     noise=lambda kept, left: left.mean(),
     squared=lambda kept, noise: kept - noise,
     rates=lambda kept, noise: 0.5 * (kept / noise).log(),
+    result=lambda noise, squared, rates: (noise, squared, rates),
 ):
     """An answer to latent/linear_vae with some parts replaced."""
 
     def answer(eigenvalues, n_latents):
         kept, left = pick(eigenvalues, n_latents)
         variance = noise(kept, left)
-        return variance, squared(kept, variance), rates(kept, variance)
+        return result(variance, squared(kept, variance), rates(kept, variance))
 
     return answer
 
@@ -323,112 +281,69 @@ LINEAR_VAE = Task(
         Mistake(
             "order taken as given",
             "You take the eigenvalues as they come. Which ones does a model with few latents keep?",
-            linear(pick=lambda values, d: (values[:d], values[d:])),
+            linear_vae_with(pick=lambda values, d: (values[:d], values[d:])),
         ),
         Mistake(
-            "largest for noise",
-            "You keep the smallest eigenvalues. `eigh` puts them first; the model does not.",
-            linear(pick=lambda values, d: (values.sort().values[:d], values.sort().values[d:])),
-        ),
-        Mistake(
-            "largest for noise",
-            "Your numbers are right, but in ascending order: the latent with the largest eigenvalue comes first.",
-            linear(pick=lambda values, d: (values.sort().values[-d:], values.sort().values[:-d])),
+            "ascending order",
+            "Your eigenvalues are in ascending order, as `eigh` gives them. Which ones does the model keep, and which "
+            "of those comes first in the results?",
+            linear_vae_with(pick=lambda values, d: (values.sort().values[:d], values.sort().values[d:])),
+            linear_vae_with(pick=lambda values, d: (values.sort().values[-d:], values.sort().values[:-d])),
         ),
         Mistake(
             "noise added up",
             "Your noise is all variance left over, but σ² is the noise of *one* direction.",
-            linear(noise=lambda kept, left: left.sum()),
+            linear_vae_with(noise=lambda kept, left: left.sum()),
         ),
         Mistake(
             "σ for σ²",
-            "Your noise is a standard deviation. Eigenvalues of a covariance are variances.",
-            linear(noise=lambda kept, left: left.mean().sqrt()),
-        ),
-        Mistake(
-            "σ for σ²",
-            "The other two results are right; the first is a standard deviation, and asked is the variance.",
-            lambda eigenvalues, d: (
-                linear()(eigenvalues, d)[0].sqrt(),
-                *linear()(eigenvalues, d)[1:],
-            ),
-        ),
-        Mistake(
-            "the largest that is left",
-            "Your noise is one of the eigenvalues left out. It has to do for all the directions left out.",
-            linear(noise=lambda kept, left: left.max()),
-            linear(noise=lambda kept, left: left.min()),
+            "Your noise is a standard deviation. Asked is the variance, and eigenvalues of a covariance are variances.",
+            linear_vae_with(noise=lambda kept, left: left.mean().sqrt()),
+            linear_vae_with(result=lambda noise, squared, rates: (noise.sqrt(), squared, rates)),
         ),
         Mistake(
             "noise averaged over all directions",
-            "Your noise is spread over all pixels. The directions that are kept have noise of their own; what "
-            "is left over belongs to the directions that are left over.",
-            linear(noise=lambda kept, left: left.sum() / (len(kept) + len(left))),
-        ),
-        Mistake(
-            "noise averaged over all directions",
-            "Your noise is the mean of all eigenvalues. Those that the latents explain are not noise.",
-            linear(noise=lambda kept, left: torch.cat([kept, left]).mean()),
+            "Your noise is an average over all D directions. What is left over belongs to the directions that are left "
+            "over; those that the latents explain are no part of that average.",
+            linear_vae_with(noise=lambda kept, left: left.sum() / (len(kept) + len(left))),
+            linear_vae_with(noise=lambda kept, left: torch.cat([kept, left]).mean()),
         ),
         Mistake(
             "noise not subtracted",
             "Your columns alone explain all the variance of their direction. What does the pixel noise add there?",
-            linear(squared=lambda kept, noise: kept),
+            linear_vae_with(squared=lambda kept, noise: kept),
         ),
         Mistake(
             "lengths for squared lengths",
             "Your second result is the lengths of the columns; asked are their squares.",
-            linear(squared=lambda kept, noise: (kept - noise).sqrt()),
+            linear_vae_with(squared=lambda kept, noise: (kept - noise).sqrt()),
         ),
         Mistake(
             "forgot the ½",
             "Your rates are all too large by the same factor.",
-            linear(rates=lambda kept, noise: (kept / noise).log()),
+            linear_vae_with(rates=lambda kept, noise: (kept / noise).log()),
         ),
         Mistake(
             "bits instead of nats",
             "Your rates are right in bits.",
-            linear(rates=lambda kept, noise: 0.5 * (kept / noise).log2()),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * (kept / noise).log2()),
         ),
         Mistake(
-            "signal over noise",
-            "Your rates come from the column against the noise. Let a column shrink to nothing: the rate "
-            "should go to 0, and yours goes to −∞.",
-            linear(rates=lambda kept, noise: 0.5 * ((kept - noise) / noise).log()),
+            "logarithm of a wrong ratio",
+            "Your rates come from a wrong ratio. What can a latent say whose eigenvalue is no larger than the noise? "
+            "And should another unit for the pixels change any rate?",
+            linear_vae_with(rates=lambda kept, noise: 0.5 * ((kept - noise) / noise).log()),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * (1 + kept / noise).log()),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * (1 + kept - noise).log()),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * kept.log()),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * (kept / noise.sqrt()).log()),
         ),
         Mistake(
-            "signal over noise",
-            "Your rates add the noise once more to an eigenvalue that holds it already. What should the rate "
-            "be for an eigenvalue that equals the noise?",
-            linear(rates=lambda kept, noise: 0.5 * (1 + kept / noise).log()),
-        ),
-        Mistake(
-            "signal over noise",
-            "Your rates depend on the unit of the pixels: try data and noise ten times as large. Which ratio "
-            "has no unit?",
-            linear(rates=lambda kept, noise: 0.5 * (1 + kept - noise).log()),
-        ),
-        Mistake(
-            "means forgotten in the KL",
-            "Your KL holds the posterior's variance, but not its mean. How large is the mean's square, on "
-            "average over pictures? Variance and mean square together make up the prior's 1.",
-            linear(rates=lambda kept, noise: 0.5 * (noise / kept - 1 + (kept / noise).log())),
-        ),
-        Mistake(
-            "means forgotten in the KL",
-            "The average square of the posterior mean is wrong. It is at most 1: variance and mean square "
-            "together make up the prior's variance.",
-            linear(rates=lambda kept, noise: 0.5 * ((kept / noise).log() + noise / kept + kept - noise - 1)),
-        ),
-        Mistake(
-            "variance of the posterior wrong",
-            "Your rates do not know the noise. Ten times the noise, and a latent can say less.",
-            linear(rates=lambda kept, noise: 0.5 * kept.log()),
-        ),
-        Mistake(
-            "variance of the posterior wrong",
-            "Your rates mix a variance with a standard deviation.",
-            linear(rates=lambda kept, noise: 0.5 * (kept / noise.sqrt()).log()),
+            "square of the mean wrong in the KL",
+            "Your KL holds the posterior's variance, but the square of its mean is missing or wrong. How large is it, "
+            "on average over pictures? Variance and mean square together make up the prior's 1.",
+            linear_vae_with(rates=lambda kept, noise: 0.5 * (noise / kept - 1 + (kept / noise).log())),
+            linear_vae_with(rates=lambda kept, noise: 0.5 * ((kept / noise).log() + noise / kept + kept - noise - 1)),
         ),
     ),
 )
@@ -438,6 +353,7 @@ LINEAR_VAE = Task(
 
 
 def draw_total_correlation(rng):
+    """Different numbers of pictures, latents and draws, so that no division by one can be taken for another."""
     number, latents, draws = int(rng.integers(3, 5)), 2 + int(rng.integers(0, 2)), int(rng.integers(5, 8))
     latents += 2 * (latents == number)
     mu, log_var = rounded_normal(rng, number, latents), rounded_normal(rng, number, latents, scale=0.5) - 0.5
@@ -447,15 +363,31 @@ def draw_total_correlation(rng):
 
 
 def total_correlation(mu, log_var, z):
+    """log q(z), and the average of log q(z) − Σⱼ log q(zⱼ) over the draws, by densities."""
     mu, sigma, z = mu.numpy(), np.exp(log_var.numpy() / 2), z.numpy()
     each = np.array([[stats.norm.pdf(row, m, s) for m, s in zip(mu, sigma, strict=True)] for row in z])  # (M, N, d)
     log_q = np.log(each.prod(2).mean(1))
     return log_q, (log_q - np.log(each.mean(1)).sum(1)).mean()
 
 
-def mixture(
-    log_each=lambda mu, log_var, z: Normal(mu, (log_var / 2).exp()).log_prob(z[:, None]),  # (M, N, d)
-    mix=lambda log_parts: log_parts.logsumexp(1) - math.log(log_parts.shape[1]),  # over the pictures
+def log_densities(mu, log_var, z):
+    """log q(zⱼ|xₙ) of every draw, picture and latent: (M, N, d)."""
+    return Normal(mu, (log_var / 2).exp()).log_prob(z[:, None])
+
+
+def log_densities_without_constant(mu, log_var, z):
+    """The same without −½ log 2π."""
+    return log_densities(mu, log_var, z) + 0.5 * math.log(2 * math.pi)
+
+
+def log_mixture(log_parts):
+    """The logarithm of the mean over the pictures, on axis 1."""
+    return log_parts.logsumexp(1) - math.log(log_parts.shape[1])
+
+
+def total_correlation_with(
+    log_each=log_densities,
+    mix=log_mixture,
     joint=lambda log_each, mix: mix(log_each.sum(-1)),
     single=lambda log_each, mix: mix(log_each).sum(-1),
     result=lambda log_q, log_single: (log_q, (log_q - log_single).mean()),
@@ -469,22 +401,11 @@ def mixture(
     return answer
 
 
-def without_constant(mu, log_var, z):
-    """Log-densities of the latents without the constant -½ log 2π: (M, N, d)."""
-    return Normal(mu, (log_var / 2).exp()).log_prob(z[:, None]) + 0.5 * math.log(2 * math.pi)
+def kl_to_prior(mu, log_var, z):
+    """log q(z), and the average of log q(z) − log p(z) over the draws."""
+    log_q = log_mixture(log_densities(mu, log_var, z).sum(-1))
+    return log_q, (log_q - Normal(torch.zeros_like(z), 1.0).log_prob(z).sum(-1)).mean()
 
-
-def moment_matched(mu, log_var, z):
-    covariance = torch.cov(mu.T, correction=0) + log_var.exp().mean(0).diag()
-    log_q = MultivariateNormal(mu.mean(0), covariance).log_prob(z)
-    single = Normal(mu.mean(0), covariance.diagonal().sqrt()).log_prob(z).sum(-1)
-    return log_q, (log_q - single).mean()
-
-
-FACTORISED_FIRST = (
-    "Your log q(z) is a sum of one-dimensional mixtures, which makes every q(z) factorise. A code comes from *one* "
-    "picture: all its coordinates from the same one. In which order do product and mixture come?"
-)
 
 TOTAL_CORRELATION = Task(
     name="latent/total_correlation",
@@ -495,106 +416,60 @@ TOTAL_CORRELATION = Task(
             "mean of logarithms for logarithm of a mean",
             "You average logarithms over the pictures. How probable is a code that one picture often gives "
             "and all others never?",
-            mixture(mix=lambda parts: parts.mean(1)),
-            mixture(joint=lambda logs, mix: logs.sum(-1).mean(1)),
+            total_correlation_with(mix=lambda parts: parts.mean(1)),
+            total_correlation_with(joint=lambda logs, mix: logs.sum(-1).mean(1)),
         ),
         Mistake(
             "factorised before mixing",
-            FACTORISED_FIRST,
-            mixture(joint=lambda logs, mix: mix(logs).sum(-1)),
+            "Your log q(z) is a sum of one-dimensional mixtures, which makes every q(z) factorise. A code comes from "
+            "*one* picture: all its coordinates from the same one. In which order do product and mixture come?",
+            total_correlation_with(joint=lambda logs, mix: mix(logs).sum(-1)),
         ),
         Mistake(
             "forgot 1/N",
-            "Your mixture adds the pictures' densities without a weight. What does it integrate to? And how "
-            "often does the error come in the total correlation?",
-            mixture(mix=lambda parts: parts.logsumexp(1)),
-        ),
-        Mistake(
-            "forgot 1/N",
-            "Your log q(z) is too large by the same number everywhere. What does your density integrate to?",
-            mixture(joint=lambda logs, mix: logs.sum(-1).logsumexp(1)),
-        ),
-        Mistake(
-            "number of draws for number of pictures",
-            "Your mixture is divided by the number of draws. How many parts does it have?",
-            lambda mu, log_var, z: mixture(mix=lambda parts: parts.logsumexp(1) - math.log(len(z)))(mu, log_var, z),
+            "Your log q(z) is too large by the same number everywhere: the pictures' densities are added without a "
+            "weight. What does your density integrate to? Ask the same of the densities of single latents.",
+            total_correlation_with(mix=lambda parts: parts.logsumexp(1)),
+            total_correlation_with(joint=lambda logs, mix: logs.sum(-1).logsumexp(1)),
         ),
         Mistake(
             "forgot 1/N in the single latents",
-            "Your log q(z) is right. What do your densities of single latents integrate to?",
-            mixture(single=lambda logs, mix: logs.logsumexp(1).sum(-1)),
-        ),
-        Mistake(
-            "forgot 1/N in the single latents",
-            "Your log q(z) is right. Each single latent has a mixture of its own, and each mixture its weights.",
-            mixture(single=lambda logs, mix: logs.logsumexp(1).sum(-1) - math.log(logs.shape[1])),
+            "Your log q(z) is right. Each single latent has a mixture of its own: what does each of their densities "
+            "integrate to?",
+            total_correlation_with(single=lambda logs, mix: logs.logsumexp(1).sum(-1)),
+            total_correlation_with(single=lambda logs, mix: logs.logsumexp(1).sum(-1) - math.log(logs.shape[1])),
         ),
         Mistake(
             "exp(log_var) taken for σ",
             "Your Gaussians have the wrong width: `Normal` takes a standard deviation.",
-            mixture(log_each=lambda mu, log_var, z: Normal(mu, log_var.exp()).log_prob(z[:, None])),
+            total_correlation_with(log_each=lambda mu, log_var, z: log_densities(mu, 2 * log_var, z)),
         ),
         Mistake(
             "mean over the latents",
             "You average the log-densities over the latents. Given the picture, the density of a code is a product.",
-            mixture(joint=lambda logs, mix: mix(logs.mean(-1))),
+            total_correlation_with(joint=lambda logs, mix: mix(logs.mean(-1))),
         ),
         Mistake(
             "sign flipped",
             "Your log q(z) is right and the other number has the wrong sign: a total correlation is a KL divergence.",
-            mixture(result=lambda log_q, single: (log_q, (single - log_q).mean())),
+            total_correlation_with(result=lambda log_q, log_single: (log_q, (log_single - log_q).mean())),
         ),
         Mistake(
             "KL to the prior",
             "Your log q(z) is right. You compare it with the prior; total correlation compares it with the "
             "product of its own single latents, wherever they lie.",
-            lambda mu, log_var, z: mixture(
-                single=lambda logs, mix: Normal(torch.zeros_like(z), 1.0).log_prob(z).sum(-1)
-            )(mu, log_var, z),
-        ),
-        Mistake(
-            "one Gaussian for the mixture",
-            "You replaced the mixture by one Gaussian with its mean and covariance. That one sees straight lines only.",
-            moment_matched,
-        ),
-        Mistake(
-            "given the picture",
-            "Your log q(z) is right. The other density should be the product of the mixtures of the single latents.",
-            mixture(single=lambda logs, mix: logs.sum(-1).mean(1)),
-        ),
-        Mistake(
-            "averaged with weights q(z)",
-            "Your log q(z) is right. The z were drawn from q(z): each is there as often as it should be, and "
-            "a second weight counts it twice.",
-            mixture(result=lambda log_q, single: (log_q, (log_q.softmax(0) * (log_q - single)).sum())),
-            mixture(result=lambda log_q, single: (log_q, (log_q.exp() * (log_q - single)).sum())),
+            kl_to_prior,
         ),
         Mistake(
             "summed over the draws",
             "Your log q(z) is right. The other number grows with the number of draws; an estimate should not.",
-            mixture(result=lambda log_q, single: (log_q, (log_q - single).sum())),
-        ),
-        Mistake(
-            "not averaged over the draws",
-            "Your log q(z) is right. The total correlation is one number: an average over the draws.",
-            mixture(result=lambda log_q, single: (log_q, log_q - single)),
+            total_correlation_with(result=lambda log_q, log_single: (log_q, (log_q - log_single).sum())),
         ),
         Mistake(
             "constants forgotten",
             "Your total correlation is right, as constants cancel in it. Your log q(z) is too large by the "
             "same number everywhere: what does each of your Gaussians integrate to?",
-            mixture(result=lambda log_q, single: (log_q, (log_q - single).mean()), log_each=without_constant),
-        ),
-        Mistake(
-            "logarithm of a mean for mean of logarithms",
-            "Your log q(z) is right. The total correlation is an average of log-ratios; you take the "
-            "logarithm of an average of ratios.",
-            mixture(result=lambda log_q, single: (log_q, (log_q - single).exp().mean().log())),
-        ),
-        Mistake(
-            "density for log-density",
-            "Your first result is q(z); asked is its logarithm.",
-            mixture(result=lambda log_q, single: (log_q.exp(), (log_q - single).mean())),
+            total_correlation_with(log_each=log_densities_without_constant),
         ),
     ),
 )
@@ -611,60 +486,98 @@ def product_of_levels(rng):
     return np.stack([first[place[:, 0]], second[place[:, 1]]], 1), place
 
 
+class Model(NamedTuple):
+    """Of eight pictures the posterior means and variances, (8, 2) each, and the posterior correlation, (8,)."""
+
+    mu: np.ndarray
+    variances: np.ndarray
+    tilt: np.ndarray
+
+
+def means_on_grid(rng, model, place):
+    """All three statements hold."""
+    return model
+
+
+def all_alike(rng, model, place):
+    """No picture is told from another: all three statements hold, and the correlation of the means is 0/0."""
+    return model._replace(mu=np.zeros((8, 2)), variances=np.ones((8, 2)))
+
+
+def widths_by_level(rng, model, place):
+    """Each latent's width goes with its own level, so q(z) still factorises."""
+    widths = [np.array([0.1, 0.5])[place[:, 0]], np.array([0.4, 0.1, 0.3, 0.2])[place[:, 1]]]
+    return model._replace(variances=np.stack(widths, 1))
+
+
+def means_on_line(rng, model, place):
+    """Correlated means."""
+    mu = np.stack([np.linspace(-2, 2, 8), rng.choice([-1, 1]) * np.linspace(-1.5, 2.5, 8)], 1)
+    return model._replace(mu=mu + rng.uniform(-0.2, 0.2, size=(8, 2)))
+
+
+def means_on_ring(rng, model, place):
+    """Uncorrelated means, and a q(z) that does not factorise."""
+    angle = np.arange(8) * np.pi / 4
+    return model._replace(mu=np.stack([2 * np.cos(angle), 1.5 * np.sin(angle)], 1))
+
+
+def checkered_widths(rng, model, place):
+    """Wide where places are even, in both latents: the widths tell z1 something about z2, and the means do not."""
+    even = place.sum(1, keepdims=True) % 2 == 0
+    return model._replace(variances=np.where(even, 1.2, 0.04) * np.ones(2))
+
+
+def all_tilted(rng, model, place):
+    return model._replace(tilt=np.full(8, rng.choice([-1, 1]) * 0.7))
+
+
+def tilted_both_ways(rng, model, place):
+    """The average posterior covariance is diagonal, and none of them is."""
+    return model._replace(tilt=np.where(place.sum(1) % 2 == 0, 0.8, -0.8))
+
+
+def last_tilted(rng, model, place):
+    """The first four posteriors are diagonal."""
+    return model._replace(variances=np.full((8, 2), 0.6), tilt=np.repeat([0.0, 0.85], 4))
+
+
+def tilted_against_means(rng, model, place):
+    """Means and posteriors are correlated, and q(z) is not."""
+    mu = np.stack([np.linspace(-1, 1, 8), -np.linspace(-1, 1, 8)], 1)
+    return Model(mu, np.full((8, 2), (mu[:, 0] ** 2).mean() / 0.8), np.full(8, 0.8))
+
+
+def tilted_on_line(rng, model, place):
+    """None of the statements holds."""
+    mu = np.stack([np.linspace(-2, 2, 8), np.linspace(-1.5, 2.5, 8)], 1)
+    return model._replace(mu=mu, tilt=np.full(8, 0.6))
+
+
+MODELS = (
+    *(means_on_grid, all_alike, widths_by_level),  # factorised
+    *(means_on_line, means_on_ring, checkered_widths),
+    *(all_tilted, tilted_both_ways, last_tilted, tilted_against_means, tilted_on_line),
+)
+
+
 def draw_model(rng, kind):
-    """Means (8, 2) and posterior covariances (8, 2, 2) of a kind of model."""
+    """Means (8, 2), off centre, and posterior covariances (8, 2, 2) of a kind of model, its pictures shuffled."""
     grid, place = product_of_levels(rng)
     variances = np.tile(rng.uniform(0.1, 0.3, size=2), (8, 1))
-    tilt = np.zeros(8)
-    mu = grid
-    if kind == "all alike":  # nothing is told
-        mu, variances = np.zeros((8, 2)), np.ones((8, 2))
-    elif kind == "own widths":  # each latent's width goes with its own level
-        variances = np.stack([np.array([0.1, 0.5])[place[:, 0]], np.array([0.4, 0.1, 0.3, 0.2])[place[:, 1]]], 1)
-    elif kind == "line":
-        mu = np.stack([np.linspace(-2, 2, 8), rng.choice([-1, 1]) * np.linspace(-1.5, 2.5, 8)], 1)
-        mu = mu + rng.uniform(-0.2, 0.2, size=(8, 2))
-    elif kind == "ring":
-        angle = np.arange(8) * np.pi / 4
-        mu = np.stack([2 * np.cos(angle), 1.5 * np.sin(angle)], 1)
-    elif kind == "checkered widths":  # wide where places are even, in both latents
-        variances = np.where(place.sum(1, keepdims=True) % 2 == 0, 1.2, 0.04) * np.ones(2)
-    elif kind == "tilted":
-        tilt[:] = rng.choice([-1, 1]) * 0.7
-    elif kind == "tilted both ways":
-        tilt = np.where(place.sum(1) % 2 == 0, 0.8, -0.8)
-    elif kind == "some tilted":  # not the first
-        variances[:], tilt[4:] = 0.6, 0.85
-    elif kind == "tilted against the means":  # so that q(z) is uncorrelated
-        mu = np.stack([np.linspace(-1, 1, 8), -np.linspace(-1, 1, 8)], 1)
-        variances[:] = (mu[:, 0] ** 2).mean() / 0.8
-        tilt[:] = 0.8
-    elif kind == "line, tilted":
-        mu = np.stack([np.linspace(-2, 2, 8), np.linspace(-1.5, 2.5, 8)], 1)
-        tilt[:] = 0.6
-    order = rng.permutation(8) if kind != "some tilted" else np.arange(8)
+    mu, variances, tilt = kind(rng, Model(grid, variances, np.zeros(8)), place)
+    order = np.arange(8) if kind is last_tilted else rng.permutation(8)
     mu = mu + rng.choice([-0.5, 0.5], size=2)
     off = tilt * np.sqrt(variances.prod(1))
     covariance = np.stack([np.stack([variances[:, 0], off], 1), np.stack([off, variances[:, 1]], 1)], 1)
     return mu[order], covariance[order]
 
 
-MODELS = (
-    *("grid", "all alike", "own widths"),  # factorised
-    *("line", "ring", "checkered widths"),
-    *("tilted", "tilted both ways", "some tilted", "tilted against the means", "line, tilted"),
-)
-
-
 def draw_statements(rng):
+    """A model of every kind, in a random order: each wrong rule fails on at least one of them."""
     models = [draw_model(rng, MODELS[kind]) for kind in rng.permutation(len(MODELS))]
-    return dict(
-        zip(
-            ("mu", "covariance"),
-            (torch.tensor(np.stack(column), dtype=torch.float32) for column in zip(*models, strict=True)),
-            strict=True,
-        )
-    )
+    mu, covariance = (torch.tensor(np.stack(column), dtype=torch.float32) for column in zip(*models, strict=True))
+    return {"mu": mu, "covariance": covariance}
 
 
 def is_diagonal(covariance):
@@ -672,10 +585,15 @@ def is_diagonal(covariance):
     return covariance[..., 0, 1].abs() < 1e-3
 
 
-def covariance_of(mu):
+def covariance_of_means(mu):
     """(M, N, 2) -> (M, 2, 2)"""
     centred = mu - mu.mean(1, keepdim=True)
     return centred.transpose(1, 2) @ centred / mu.shape[1]
+
+
+def covariance_of_codes(mu, covariance):
+    """The covariance of q(z): the mean posterior covariance, and that of the means."""
+    return covariance.mean(1) + covariance_of_means(mu)
 
 
 def crossings(mu):
@@ -684,6 +602,7 @@ def crossings(mu):
 
 
 def statements(mu, covariance):
+    """The third is decided where one picture's z1 meets another's z2: is log q(z) = log q(z1) + log q(z2) there?"""
     found = []
     for m, C in zip(mu.numpy(), covariance.numpy(), strict=True):
         difference = crossings(m)[:, None] - m  # (K, N, 2)
@@ -697,32 +616,39 @@ def statements(mu, covariance):
     return np.array(found)
 
 
-def factorises(mu, covariance):
-    """Statement 3 alone, for many models: (M,)"""
+def posteriors_diagonal(mu, covariance):
+    """The first statement: (M,)."""
+    return is_diagonal(covariance).all(1)
+
+
+def means_uncorrelated(mu, covariance):
+    """The second statement: (M,)."""
+    return is_diagonal(covariance_of_means(mu))
+
+
+def codes_factorise(mu, covariance):
+    """The third statement: (M,)."""
     return torch.tensor(statements(mu.double(), covariance.double())[:, 2])
 
 
-def three(
-    first=lambda mu, covariance: is_diagonal(covariance).all(1),
-    second=lambda mu, covariance: is_diagonal(covariance_of(mu)),
-    third=factorises,
-):
-    """An answer to latent/statements with some rules replaced."""
-    return lambda mu, covariance: torch.stack([rule(mu, covariance) for rule in (first, second, third)], 1)
+def codes_uncorrelated(mu, covariance):
+    return is_diagonal(covariance_of_codes(mu, covariance))
 
 
-def total(mu, covariance):
-    return covariance.mean(1) + covariance_of(mu)
-
-
-def by_correlation(mu, covariance):
+def means_uncorrelated_by_corrcoef(mu, covariance):
+    """The second statement, but nan, and so false, if all means are the same."""
     return torch.stack([torch.corrcoef(m.T)[0, 1].abs() < 1e-3 for m in mu])
 
 
-def spread_evenly(mu, covariance):
+def means_factorise(mu, covariance):
     """Whether the means alone, without their widths, form a product."""
     widths = torch.eye(2).to(mu) * 0.01
-    return factorises(mu, widths.expand_as(covariance))
+    return codes_factorise(mu, widths.expand_as(covariance))
+
+
+def statements_with(first=posteriors_diagonal, second=means_uncorrelated, third=codes_factorise):
+    """An answer to latent/statements with some rules replaced."""
+    return lambda mu, covariance: torch.stack([rule(mu, covariance) for rule in (first, second, third)], 1)
 
 
 STATEMENTS = Task(
@@ -735,90 +661,71 @@ STATEMENTS = Task(
             "factorised because the posteriors are diagonal",
             "Your third column repeats the first. Two pictures with narrow posteriors, at (1, 1) and (−1, "
             "−1): what does z1 tell about z2, if you do not know the picture?",
-            three(third=lambda mu, covariance: is_diagonal(covariance).all(1)),
-            three(second=by_correlation, third=lambda mu, covariance: is_diagonal(covariance).all(1)),
+            statements_with(third=posteriors_diagonal),
+            statements_with(second=means_uncorrelated_by_corrcoef, third=posteriors_diagonal),
         ),
         Mistake(
             "factorised because the means are uncorrelated",
-            "Your third column repeats the second. Correlation sees straight lines only: think of a ring.",
-            three(third=lambda mu, covariance: is_diagonal(covariance_of(mu))),
+            "Your third column repeats the second. Correlation sees straight lines only: think of a ring. "
+            "(And if you divide by standard deviations: what is the correlation if all means are the same?)",
+            statements_with(third=means_uncorrelated),
+            statements_with(second=means_uncorrelated_by_corrcoef, third=means_uncorrelated_by_corrcoef),
         ),
         Mistake(
             "factorised because of both others",
             "You conclude the third statement from the first two. In the lesson there is a model that has "
-            "both, and is not factorised.",
-            three(third=lambda mu, covariance: is_diagonal(covariance).all(1) & is_diagonal(covariance_of(mu))),
-        ),
-        Mistake(
-            "only the covariance of q(z) looked at",
-            "Your third column asks whether the codes are uncorrelated. Independent is more than that.",
-            three(third=lambda mu, covariance: is_diagonal(total(mu, covariance))),
-        ),
-        Mistake(
-            "only the covariance of q(z) looked at",
-            "Your last two columns ask whether the codes are uncorrelated. The second is about the means "
-            "alone, and the third about more than correlation.",
-            three(
-                second=lambda mu, covariance: is_diagonal(total(mu, covariance)),
-                third=lambda mu, covariance: is_diagonal(total(mu, covariance)),
+            "both, and is not factorised. (And if you divide by standard deviations: what is the correlation if all "
+            "means are the same?)",
+            statements_with(third=lambda *model: posteriors_diagonal(*model) & means_uncorrelated(*model)),
+            statements_with(
+                second=means_uncorrelated_by_corrcoef,
+                third=lambda *model: posteriors_diagonal(*model) & means_uncorrelated_by_corrcoef(*model),
             ),
+        ),
+        Mistake(
+            "only the covariance of q(z) looked at",
+            "Your third column asks whether the codes are uncorrelated. Independent is more than that. (And the second "
+            "column is about the means alone.)",
+            statements_with(third=codes_uncorrelated),
+            statements_with(second=codes_uncorrelated, third=codes_uncorrelated),
         ),
         Mistake(
             "means not centred",
             "Your second column averages products of the means as they are. A covariance measures from their centre.",
-            three(second=lambda mu, covariance: mu.prod(-1).mean(1).abs() < 1e-3),
+            statements_with(second=lambda mu, covariance: mu.prod(-1).mean(1).abs() < 1e-3),
         ),
         Mistake(
             "codes for means",
             "Your second column looks at the codes, means and widths together. The statement is about the means.",
-            three(second=lambda mu, covariance: is_diagonal(total(mu, covariance))),
+            statements_with(second=codes_uncorrelated),
         ),
         Mistake(
             "widths left out",
             "Your third column looks at the means and not at the widths. Can a width tell z1 something about z2?",
-            three(third=spread_evenly),
+            statements_with(third=means_factorise),
         ),
         Mistake(
             "diagonal on average",
             "In one model the posteriors tilt to both sides, so that their average is diagonal. The statement "
             "is about each.",
-            three(first=lambda mu, covariance: is_diagonal(covariance.mean(1))),
+            statements_with(first=lambda mu, covariance: is_diagonal(covariance.mean(1))),
         ),
         Mistake(
             "one picture for all",
-            "You look at one picture's posterior. The statement is about each.",
-            three(first=lambda mu, covariance: is_diagonal(covariance[:, 0])),
-        ),
-        Mistake(
-            "one picture for all",
-            "One diagonal posterior is enough for your first column. The statement is about each.",
-            three(first=lambda mu, covariance: is_diagonal(covariance).any(1)),
+            "In your first column a single diagonal posterior is enough. The statement is about each.",
+            statements_with(first=lambda mu, covariance: is_diagonal(covariance[:, 0])),
+            statements_with(first=lambda mu, covariance: is_diagonal(covariance).any(1)),
         ),
         Mistake(
             "nan for a correlation",
             "One model gives all pictures the same mean, and the correlation of constants is 0/0. Does the "
             "statement, as the text puts it, hold there?",
-            three(second=by_correlation),
-        ),
-        Mistake(
-            "factorised because the means are uncorrelated",
-            "Your third column repeats the second. Correlation sees straight lines only: think of a ring. "
-            "(And what is the correlation if all means are the same?)",
-            three(second=by_correlation, third=by_correlation),
-        ),
-        Mistake(
-            "factorised because of both others",
-            "You conclude the third statement from the first two. In the lesson there is a model that has "
-            "both, and is not factorised. (And what is the correlation if all means are the same?)",
-            three(
-                second=by_correlation,
-                third=lambda mu, covariance: is_diagonal(covariance).all(1) & by_correlation(mu, covariance),
-            ),
+            statements_with(second=means_uncorrelated_by_corrcoef),
         ),
         Mistake(
             "the opposite",
             "All your answers are the wrong way round: True means that the statement holds.",
-            lambda mu, covariance: ~three()(mu, covariance),
+            lambda mu, covariance: ~statements_with()(mu, covariance),
         ),
     ),
 )
@@ -827,8 +734,8 @@ STATEMENTS = Task(
 # latent/turned(z_a, z_b)
 
 
-def rotation(rng, latents, determinant=1.0):
-    """A rotation, or with determinant -1 a reflection, that leaves no axis near an axis."""
+def random_turn(rng, latents, determinant=1.0):
+    """A rotation, or with determinant −1 a reflection, that leaves no axis near an axis."""
     while True:
         turn, _ = np.linalg.qr(rng.normal(size=(latents, latents)))
         if np.abs(turn).max() < 0.95:
@@ -836,52 +743,77 @@ def rotation(rng, latents, determinant=1.0):
             return turn
 
 
-def draw_codes(rng, kind, a):
-    """The second encoder's codes (N, d) for a kind of change, from the first one's."""
-    latents = a.shape[1]
-    turn = rotation(rng, latents)
-    if kind == "reflection":
-        return a @ rotation(rng, latents, -1.0)
-    if kind == "other order":  # of the axes, and signs
-        return a[:, np.roll(np.arange(latents), 1)] * rng.choice([-1.0, 1.0], size=latents)
-    if kind == "stretched":
-        return a @ turn * np.linspace(0.5, 1.6, latents)
-    if kind == "sheared":  # volumes stay
-        return a @ turn @ (np.eye(latents) + 1.2 * np.eye(latents, k=1))
-    if kind == "shifted":
-        return a @ turn + rng.choice([-1, 1], size=latents) * rng.uniform(0.5, 1.5, size=latents)
-    if kind == "same covariance":  # a linear map that keeps the covariance of these codes, but not N(0, I)
-        factor = np.linalg.cholesky(np.cov(a.T))
-        return a @ np.linalg.inv(factor).T @ turn @ factor.T
-    if kind == "other pictures":
-        return np.roll(a, 1, axis=0) @ turn
-    if kind == "swirl":  # each code is turned by an angle that goes with its length
-        angle = 1.5 * np.linalg.norm(a, axis=1)
-        swirled = a.copy()
-        swirled[:, 0] = np.cos(angle) * a[:, 0] - np.sin(angle) * a[:, 1]
-        swirled[:, 1] = np.sin(angle) * a[:, 0] + np.cos(angle) * a[:, 1]
-        return swirled @ turn
-    if kind == "bent":
-        return a * np.abs(a) @ turn
-    if kind == "other codes":
-        return rng.normal(size=a.shape)
+def rotated(rng, a, turn):
     return a @ turn
 
 
-PAIRS = (
-    *("rotation", "reflection", "other order"),  # turned
-    *("stretched", "sheared", "shifted", "same covariance"),  # affine
-    *("other pictures", "swirl", "bent", "other codes"),  # different
+def reflected(rng, a, turn):
+    return a @ random_turn(rng, a.shape[1], -1.0)
+
+
+def reordered(rng, a, turn):
+    """Another order of the axes, and other signs."""
+    latents = a.shape[1]
+    return a[:, np.roll(np.arange(latents), 1)] * rng.choice([-1.0, 1.0], size=latents)
+
+
+def stretched(rng, a, turn):
+    return a @ turn * np.linspace(0.5, 1.6, a.shape[1])
+
+
+def sheared(rng, a, turn):
+    """Volumes stay as they are."""
+    latents = a.shape[1]
+    return a @ turn @ (np.eye(latents) + 1.2 * np.eye(latents, k=1))
+
+
+def shifted(rng, a, turn):
+    latents = a.shape[1]
+    return a @ turn + rng.choice([-1, 1], size=latents) * rng.uniform(0.5, 1.5, size=latents)
+
+
+def mapped_to_same_covariance(rng, a, turn):
+    """A linear map that keeps the covariance of these codes, but not N(0, I)."""
+    factor = np.linalg.cholesky(np.cov(a.T))
+    return a @ np.linalg.inv(factor).T @ turn @ factor.T
+
+
+def codes_of_other_pictures(rng, a, turn):
+    return np.roll(a, 1, axis=0) @ turn
+
+
+def swirled(rng, a, turn):
+    """Each code is turned by an angle that goes with its length."""
+    angle = 1.5 * np.linalg.norm(a, axis=1)
+    moved = a.copy()
+    moved[:, 0] = np.cos(angle) * a[:, 0] - np.sin(angle) * a[:, 1]
+    moved[:, 1] = np.sin(angle) * a[:, 0] + np.cos(angle) * a[:, 1]
+    return moved @ turn
+
+
+def bent(rng, a, turn):
+    return a * np.abs(a) @ turn
+
+
+def unrelated(rng, a, turn):
+    return rng.normal(size=a.shape)
+
+
+CHANGES = (
+    *(rotated, reflected, reordered),  # turned
+    *(stretched, sheared, shifted, mapped_to_same_covariance),  # affine
+    *(codes_of_other_pictures, swirled, bent, unrelated),  # different
 )
 
 
 def draw_turned(rng):
+    """A pair for every kind of change, from codes that are off centre and spread differently along the axes."""
     number, latents = int(rng.integers(12, 16)), int(rng.integers(2, 4))
     firsts, seconds = [], []
-    for kind in rng.permutation(len(PAIRS)):
+    for kind in rng.permutation(len(CHANGES)):
         a = (rng.normal(size=(number, latents)) * np.linspace(0.6, 1.6, latents) + 0.4).round(2)
         firsts.append(a)
-        seconds.append(draw_codes(rng, PAIRS[kind], a))
+        seconds.append(CHANGES[kind](rng, a, random_turn(rng, latents)))
     return {
         "z_a": torch.tensor(np.stack(firsts), dtype=torch.float32),
         "z_b": torch.tensor(np.stack(seconds), dtype=torch.float32),
@@ -889,6 +821,7 @@ def draw_turned(rng):
 
 
 def turned(z_a, z_b):
+    """Affine if the best map a ↦ aA + c has no error; turned if all scalar products a aᵀ stay as well."""
     words = []
     for a, b in zip(z_a.numpy(), z_b.numpy(), strict=True):
         full = np.column_stack([a, np.ones(len(a))])
@@ -899,52 +832,62 @@ def turned(z_a, z_b):
     return np.array(words)
 
 
-def fit(a, b, offset=True):
-    """The best linear map a ↦ aA + c, and the largest error."""
-    full = torch.cat([a, torch.ones(len(a), 1).to(a)], 1) if offset else a
-    solution = torch.linalg.lstsq(full, b).solution
-    return solution[: a.shape[1]], solution[a.shape[1] :], (full @ solution - b).abs().max()
-
-
 def alike(one, other):
     return (one - other).abs().max() < 1e-2
 
 
-def words(is_turned, is_affine=lambda a, b: fit(a, b)[2] < 1e-2):
+def best_map(a, b):
+    """The matrix A of the best map a ↦ aA."""
+    return torch.linalg.lstsq(a, b).solution
+
+
+def with_ones(a):
+    """The codes with a column of ones, so that a linear map of them has an offset."""
+    return torch.cat([a, torch.ones(len(a), 1).to(a)], 1)
+
+
+def is_linear(a, b):
+    return alike(a @ best_map(a, b), b)
+
+
+def is_affine(a, b):
+    return is_linear(with_ones(a), b)
+
+
+def matrix_of_affine(a, b):
+    """The matrix A of the best map a ↦ aA + c."""
+    return best_map(with_ones(a), b)[:-1]
+
+
+def is_orthogonal(a, b):
+    """Whether A is orthogonal in the best map a ↦ aA + c."""
+    A = matrix_of_affine(a, b)
+    return alike(A @ A.T, torch.eye(len(A)).to(A))
+
+
+def same_products(a, b):
+    """Whether all scalar products between pictures are the same, and so all lengths and angles."""
+    return alike(a @ a.T, b @ b.T)
+
+
+def same_axes(a, b):
+    """Whether b's columns are a's, up to order and sign."""
+    columns = torch.cat([a, -a], 1)
+    return all(min((column - other).abs().max() for other in columns.T) < 1e-2 for column in b.T)
+
+
+def same_volume(a, b):
+    """Whether b is a linear map of a with determinant 1 or −1."""
+    return is_linear(a, b) and (torch.linalg.det(best_map(a, b)).abs() - 1).abs() < 1e-2
+
+
+def turned_with(is_turned=same_products, is_affine=is_affine):
     """An answer to latent/turned with a rule, or both, replaced."""
     return lambda z_a, z_b: [
         "turned" if is_turned(a, b) else "affine" if is_affine(a, b) else "different"
         for a, b in zip(z_a, z_b, strict=True)
     ]
 
-
-def same_products(a, b):
-    return alike(a @ a.T, b @ b.T)
-
-
-def orthogonal(a, b):
-    A, _, _ = fit(a, b)
-    return alike(A @ A.T, torch.eye(len(A)).to(A))
-
-
-def with_determinant(a, b):
-    return same_products(a, b) and torch.linalg.det(fit(a, b)[0]) > 0
-
-
-def same_axes(a, b):
-    """Whether b's columns are a's, up to order and sign."""
-    found = torch.cat([a, -a], 1)
-    return all(min((column - other).abs().max() for other in found.T) < 1e-2 for column in b.T)
-
-
-SPECTRUM = (
-    "You compare what the codes look like as clouds. Two clouds can have the same shape though the same picture lies in "
-    "another place, or though the prior would be stretched. Follow single pictures."
-)
-DISTANCES = (
-    "In one pair all distances between pictures are the same, but the whole cloud has moved. Does a shift leave N(0, I) "
-    "as it is?"
-)
 
 TURNED = Task(
     name="latent/turned",
@@ -954,68 +897,60 @@ TURNED = Task(
     mistakes=(
         Mistake(
             "shift overlooked",
-            DISTANCES,
-            words(lambda a, b: alike(torch.cdist(a, a), torch.cdist(b, b))),
-            words(lambda a, b: fit(a, b)[2] < 1e-2 and orthogonal(a, b)),
+            "In one pair all distances between pictures are the same, but the whole cloud has moved. Does a shift "
+            "leave N(0, I) as it is?",
+            turned_with(lambda a, b: alike(torch.cdist(a, a), torch.cdist(b, b))),
+            turned_with(lambda a, b: is_affine(a, b) and is_orthogonal(a, b)),
         ),
         Mistake(
             "lengths of the codes compared",
             "You compare how far codes lie from the origin. Each may keep its distance and still be turned by "
             "another angle.",
-            words(lambda a, b: alike(a.norm(dim=1), b.norm(dim=1))),
+            turned_with(lambda a, b: alike(a.norm(dim=1), b.norm(dim=1))),
         ),
         Mistake(
             "shapes of the clouds compared",
-            SPECTRUM,
-            words(lambda a, b: alike(torch.linalg.eigvalsh(torch.cov(a.T)), torch.linalg.eigvalsh(torch.cov(b.T)))),
-            words(lambda a, b: alike(torch.linalg.svdvals(a), torch.linalg.svdvals(b))),
+            "You compare what the codes look like as clouds. Two clouds can have the same shape though the same "
+            "picture lies in another place, or though the prior would be stretched. Follow single pictures.",
+            turned_with(
+                lambda a, b: alike(torch.linalg.eigvalsh(torch.cov(a.T)), torch.linalg.eigvalsh(torch.cov(b.T)))
+            ),
+            turned_with(lambda a, b: alike(torch.linalg.svdvals(a), torch.linalg.svdvals(b))),
         ),
         Mistake(
             "reflections left out",
             "You ask for a determinant of +1. Does a mirror change N(0, I)?",
-            words(with_determinant),
+            turned_with(lambda a, b: same_products(a, b) and torch.linalg.det(matrix_of_affine(a, b)) > 0),
         ),
         Mistake(
             "only axes compared",
             "You compare single latents, in any order and with any sign. A rotation mixes them.",
-            words(same_axes),
+            turned_with(same_axes),
         ),
         Mistake(
             "determinant 1 taken for a rotation",
             "Your rotations are maps that keep volumes. A shear does so too: a circle becomes an ellipse of "
             "the same area.",
-            words(
-                lambda a, b: (
-                    fit(a, b, offset=False)[2] < 1e-2
-                    and (torch.linalg.det(fit(a, b, offset=False)[0]).abs() - 1).abs() < 1e-2
-                )
-            ),
+            turned_with(same_volume),
         ),
         Mistake(
             "any linear map taken for a rotation",
             "You call every linear map a rotation. Which of them leave N(0, I) as it is?",
-            words(lambda a, b: fit(a, b, offset=False)[2] < 1e-2),
-        ),
-        Mistake(
-            "any linear map taken for a rotation",
-            "You call every linear map a rotation, with a shift or without. Which of them leave N(0, I) as it is?",
-            words(lambda a, b: fit(a, b)[2] < 1e-2),
+            turned_with(is_linear),
+            turned_with(is_affine),
         ),
         Mistake(
             "map without an offset",
             "One pair differs by a rotation and a shift, and you call it different. A decoder's first layer "
             "can undo a shift.",
-            words(same_products, lambda a, b: fit(a, b, offset=False)[2] < 1e-2),
+            turned_with(is_affine=is_linear),
         ),
         Mistake(
             "no linear map looked for",
-            "You find the rotations. Of the others, some are the same code in other units.",
-            words(same_products, lambda a, b: False),
-        ),
-        Mistake(
-            "no linear map looked for",
-            "You find the rotations. Do the others all hold the same code in other units? Look for the map.",
-            words(same_products, lambda a, b: True),
+            "You find the rotations. Some of the others hold the same code in other units, and some do not: look for "
+            "the map.",
+            turned_with(is_affine=lambda a, b: False),
+            turned_with(is_affine=lambda a, b: True),
         ),
     ),
 )

@@ -12,10 +12,21 @@ from vae_course.visible.callables import Decoder, FitProbe, Linear
 __all__ = ["TASKS"]
 
 
+def everybody(people):
+    """Select all, whatever is given of them: (N,) true."""
+    return torch.ones_like(people, dtype=torch.bool)
+
+
+def mean_difference(z, has):
+    """Subtract the mean code of those without from that of those with (lesson 09, section 1)."""
+    return z[has].mean(0) - z[~has].mean(0)
+
+
 # attribute/vector(z, values, low, high)
 
 
 def draw_vector(rng):
+    """Draw different numbers of people below, between and above the marks, so that each way to group them shows."""
     counts = rng.permutation([2, 3, 4, 5])[:3]  # without, between, with: never alike
     low, high = round(float(rng.uniform(-0.6, -0.3)), 2), round(float(rng.uniform(0.1, 0.5)), 2)
     bounds = ((-1.0, low - 0.05), (low + 0.05, high - 0.05), (high + 0.05, 1.0))
@@ -25,26 +36,19 @@ def draw_vector(rng):
 
 
 def vector(z, values, low, high):
+    """Average the codes above high and those below low, and subtract."""
     z, values = z.numpy(), values.numpy()
     return np.average(z, axis=0, weights=values > high) - np.average(z, axis=0, weights=values < low)
 
 
-def mean_difference(z, has):
-    return z[has].mean(0) - z[~has].mean(0)
+def from_low_to_high(z, values, low, high):
+    return z[values > high].mean(0) - z[values < low].mean(0)
 
 
-def slope(z, values):
-    return (values - values.mean()) @ z / ((values - values.mean()) ** 2).sum()
+def divided_by_everybody(z, values, low, high):
+    signs = (values > high).to(z.dtype) - (values < low).to(z.dtype)
+    return (signs[:, None] * z).mean(0)
 
-
-PER_UNIT = (
-    "You divided by how far the groups lie apart in the factor. That is a change for one unit; asked is the step from one "
-    "group to the other."
-)
-SPLIT_INSIDE = (
-    "You cut the people in two somewhere between `low` and `high`. Those in between smile a little or frown a little: "
-    "in which group do they belong?"
-)
 
 VECTOR = Task(
     name="attribute/vector",
@@ -54,9 +58,9 @@ VECTOR = Task(
     mistakes=(
         Mistake(
             "direction reversed",
-            "Added to a code, your vector takes the attribute away. At which end of the arrow do those with "
-            "the attribute stand?",
-            lambda z, values, low, high: z[values < low].mean(0) - z[values > high].mean(0),
+            "Added to a code, your vector takes the attribute away. At which end of the arrow are those with "
+            "the attribute?",
+            lambda *inputs: -from_low_to_high(*inputs),
         ),
         Mistake(
             "sums for means",
@@ -64,50 +68,31 @@ VECTOR = Task(
             lambda z, values, low, high: z[values > high].sum(0) - z[values < low].sum(0),
         ),
         Mistake(
-            "marks exchanged",
-            "You have the two marks in each other's place, so that those in between are in both of your groups.",
-            lambda z, values, low, high: z[values > low].mean(0) - z[values < high].mean(0),
-        ),
-        Mistake(
             "divided by everybody",
             "You divide both groups' sums by the number of all pictures. A mean is over the pictures that were summed.",
-            lambda z, values, low, high: (((values > high).to(z.dtype) - (values < low).to(z.dtype))[:, None] * z).mean(
-                0
-            ),
+            divided_by_everybody,
         ),
         Mistake(
             "measured from the mean of all",
             "You subtract the mean of all codes, and those with the attribute are part of it. Such a vector "
-            "stops short.",
+            "is too short.",
             lambda z, values, low, high: z[values > high].mean(0) - z.mean(0),
         ),
         Mistake(
-            "measured from the mean of the others",
-            "You count everyone who is not above `high` as without. Is a person in between the two marks "
-            "without the attribute?",
-            lambda z, values, low, high: z[values > high].mean(0) - z[~(values > high)].mean(0),
-        ),
-        Mistake(
-            "those in between counted as with",
-            "You count everyone who is not below `low` as with. Is a person in between the two marks one who smiles?",
-            lambda z, values, low, high: z[values >= low].mean(0) - z[values < low].mean(0),
-        ),
-        Mistake(
-            "split in the middle",
-            SPLIT_INSIDE,
+            "those in between counted",
+            "Your groups hold people between `low` and `high`. They smile a little or frown a little: in which group "
+            "do they belong?",
+            lambda z, values, low, high: mean_difference(z, values > high),
+            lambda z, values, low, high: mean_difference(z, values >= low),
             lambda z, values, low, high: mean_difference(z, values > (low + high) / 2),
             lambda z, values, low, high: mean_difference(z, values > 0),
             lambda z, values, low, high: mean_difference(z, values > values.mean()),
+            lambda z, values, low, high: z[values > high].mean(0) - z[(values >= low) & (values <= high)].mean(0),
         ),
         Mistake(
             "only the mean of those with",
             "That is where those with the attribute lie. Add it to the code of one of them: what should have changed?",
             lambda z, values, low, high: z[values > high].mean(0),
-        ),
-        Mistake(
-            "those in between for those without",
-            "You subtract the mean of those in between. Who is to be compared with the smiling?",
-            lambda z, values, low, high: z[values > high].mean(0) - z[(values >= low) & (values <= high)].mean(0),
         ),
         Mistake(
             "one number for all dimensions",
@@ -119,29 +104,16 @@ VECTOR = Task(
             "scaled to length one",
             "Your vector has the right direction and always the length 1. Where would it take the mean of "
             "those without?",
-            lambda z, values, low, high: torch.nn.functional.normalize(
-                z[values > high].mean(0) - z[values < low].mean(0), dim=0
-            ),
+            lambda *inputs: torch.nn.functional.normalize(from_low_to_high(*inputs), dim=0),
         ),
         Mistake(
             "per unit of the factor",
-            PER_UNIT,
+            "You divided by how far the groups lie apart in the factor. That is the change for one unit. The task asks "
+            "for the step from one group to the other.",
+            lambda z, values, low, high: from_low_to_high(z, values, low, high) / (high - low),
             lambda z, values, low, high: (
-                (z[values > high].mean(0) - z[values < low].mean(0))
-                / (values[values > high].mean() - values[values < low].mean())
+                from_low_to_high(z, values, low, high) / from_low_to_high(values, values, low, high)
             ),
-            lambda z, values, low, high: (z[values > high].mean(0) - z[values < low].mean(0)) / (high - low),
-        ),
-        Mistake(
-            "slope for difference",
-            "That is the slope of the codes over the factor, from all people, for one unit. Asked is the "
-            "difference of two groups' means.",
-            lambda z, values, low, high: slope(z, values),
-        ),
-        Mistake(
-            "medians for means",
-            "You take the median in every dimension. Asked are means.",
-            lambda z, values, low, high: z[values > high].median(0).values - z[values < low].median(0).values,
         ),
     ),
 )
@@ -153,7 +125,7 @@ ATTRIBUTES = ("glasses", "smile", "beard", "hat", "earrings", "fringe", "lipstic
 
 
 def draw_entangled(rng):
-    """One attribute is common in both groups, one is far more common in one of the groups; margins are clear."""
+    """Draw one attribute common in both groups, and one far more common in one of them, by clear margins."""
     while True:
         size = int(rng.integers(4, 6))
         with_, without = (int(number) for number in rng.permutation(np.arange(6, 14))[:2])
@@ -165,22 +137,28 @@ def draw_entangled(rng):
         columns += [(rng.random(len(has)) < np.where(has, *rates)).astype(int)]
         columns += [(rng.random(len(has)) < rng.uniform(0.2, 0.5)).astype(int) for _ in range(size - 3)]
         table = np.stack(columns, axis=1)
-        change = np.abs(table[has == 1].mean(0) - table[has == 0].mean(0))[1:]
-        shares = table.mean(0)
-        if (
-            change.argmax() == 1
-            and np.sort(change)[-1] - np.sort(change)[-2] > 0.1
-            and 0.1 < shares[1] < 1
-            and shares.min() > 0
-            and table[has == 1].sum(0)[1:].argmax() == 0
-            and abs(shares[2] - shares[0]) > 0.05
-        ):
+        if margins_are_clear(table, has):
             order = rng.permutation(size)
             labels = torch.tensor(table[rng.permutation(len(table))][:, order], dtype=torch.float32)
             return {"labels": labels, "names": names, "name": names[int(np.flatnonzero(order == 0)[0])]}
 
 
+def margins_are_clear(table, has):
+    """Say whether column 2 clearly differs most between the groups, while column 1 is the most frequent."""
+    change = np.abs(table[has == 1].mean(0) - table[has == 0].mean(0))[1:]
+    shares = table.mean(0)
+    return (
+        change.argmax() == 1
+        and np.sort(change)[-1] - np.sort(change)[-2] > 0.1
+        and 0.1 < shares[1] < 1
+        and shares.min() > 0
+        and table[has == 1].sum(0)[1:].argmax() == 0
+        and abs(shares[2] - shares[0]) > 0.05
+    )
+
+
 def entangled(labels, names, name):
+    """Compare the shares of every other attribute among those with and those without (lesson 09, section 8)."""
     table = labels.numpy()
     own = table[:, names.index(name)]
     change = {
@@ -192,15 +170,20 @@ def entangled(labels, names, name):
     return most, change[most]
 
 
-def first_by(score, own=False, size=abs, tell=lambda found: found):
-    """Answers with the attribute of the largest score; score(has, labels) gives one for each column."""
+def with_largest(score, size=abs, number=float):
+    """Return an answer that names the attribute whose score is largest, the vector's own left out.
+
+    Args:
+        score: from has and labels, one number for each attribute.
+        size: by which the scores are compared.
+        number: from the score of the named attribute to the second result.
+    """
 
     def answer(labels, names, name):
         column = names.index(name)
         scores = score(labels[:, column] > 0.5, labels).tolist()
-        others = [number for number in range(len(names)) if own or number != column]
-        most = max(others, key=lambda number: size(scores[number]))
-        return names[most], tell(scores[most])
+        most = max((other for other in range(len(names)) if other != column), key=lambda other: size(scores[other]))
+        return names[most], number(scores[most])
 
     return answer
 
@@ -210,6 +193,7 @@ def share_gap(has, labels):
 
 
 def share_gap_the_other_way(has, labels):
+    """Compare this attribute's shares among those with and those without each of the others."""
     own = has.to(labels.dtype)
     return (own @ labels) / labels.sum(0) - (own @ (1 - labels)) / (1 - labels).sum(0).clamp_min(1)
 
@@ -220,7 +204,25 @@ def correlation(has, labels):
     return own @ rest / ((own @ own) * (rest**2).sum(0)).sqrt()
 
 
-OFTEN = "You name what most people with the attribute have. If those without have it as often, does it show in the difference of two means?"
+def covariance(has, labels):
+    return labels[has].sum(0) / len(labels) - has.to(labels.dtype).mean() * labels.mean(0)
+
+
+def share_with(has, labels):
+    return labels[has].mean(0)
+
+
+def most_frequent_with_right_number(labels, names, name):
+    return with_largest(share_with)(labels, names, name)[0], with_largest(share_gap)(labels, names, name)[1]
+
+
+def most_added_own_set_to_zero(labels, names, name):
+    """Name the largest signed change, the vector's own counted as 0: it wins if all others are negative."""
+    has = labels[:, names.index(name)] > 0.5
+    changes = share_gap(has, labels)
+    changes[names.index(name)] = 0
+    return names[int(changes.argmax())], float(changes.max())
+
 
 ENTANGLED = Task(
     name="attribute/entangled",
@@ -230,79 +232,58 @@ ENTANGLED = Task(
     mistakes=(
         Mistake(
             "most frequent for most different",
-            OFTEN,
-            first_by(lambda has, labels: labels[has].mean(0)),
-            first_by(lambda has, labels: labels[has].sum(0)),
-            lambda labels, names, name: (
-                first_by(lambda has, labels: labels[has].mean(0))(labels, names, name)[0],
-                first_by(share_gap)(labels, names, name)[1],
-            ),
+            "You name what most people with the attribute have. If those without have it as often, does it show in the "
+            "difference of two means?",
+            with_largest(share_with),
+            with_largest(lambda has, labels: labels[has].sum(0)),
+            most_frequent_with_right_number,
         ),
         Mistake(
             "the attribute itself named",
-            "Your answer is the attribute that the vector was made for. Asked is what else comes along.",
-            first_by(share_gap, own=True),
+            "Your answer is the attribute that the vector was made for. The task asks what else comes along.",
+            lambda labels, names, name: (name, 1.0),
         ),
         Mistake(
             "only what is added looked for",
             "A vector can also take something away. If hats are rare among those with glasses, what does the "
             "glasses vector do to a hat?",
-            first_by(share_gap, size=lambda score: score),
-            first_by(
-                lambda has, labels: torch.where(
-                    (labels[has].mean(0) == 1) & (labels[~has].mean(0) == 0), 0.0, share_gap(has, labels)
-                ),
-                own=True,
-                size=lambda score: score,
-            ),
+            with_largest(share_gap, size=float),
+            most_added_own_set_to_zero,
         ),
         Mistake(
             "sign lost",
             "You named the right attribute, and your number has the right size. Does the vector bring this "
             "attribute or remove it?",
-            first_by(share_gap, tell=abs),
+            with_largest(share_gap, number=abs),
         ),
         Mistake(
             "sign flipped",
             "You named the right attribute; your number has the wrong sign. It should be positive if those "
             "with the attribute have the other more often.",
-            first_by(share_gap, tell=lambda found: -found),
+            with_largest(share_gap, number=lambda change: -change),
         ),
         Mistake(
-            "condition turned round",
+            "condition the wrong way round",
             "You split the people by the other attribute and counted this one. Which groups does the mean "
             "difference compare?",
-            first_by(share_gap_the_other_way),
+            with_largest(share_gap_the_other_way),
         ),
         Mistake(
             "correlation for difference of shares",
-            "A correlation is no step. In the toy of section 8, where 4 of 5 smile among those with glasses "
+            "A correlation is not a step. In the toy of section 8, where 4 of 5 smile among those with glasses "
             "and 1 of 5 among the others, how much of a smile does the vector hold?",
-            first_by(correlation),
+            with_largest(correlation),
+        ),
+        Mistake(
+            "covariance for difference of shares",
+            "That is a covariance. It goes to 0 if hardly anybody has the attribute. Does what the vector "
+            "carries along go to 0, too?",
+            with_largest(covariance),
         ),
         Mistake(
             "compared with everybody",
             "You compare those with the attribute with all people. Whom does the attribute vector compare them with?",
-            first_by(lambda has, labels: labels[has].mean(0) - labels.mean(0)),
-        ),
-        Mistake(
-            "covariance for difference of shares",
-            "That is a covariance. It goes to 0 if hardly anybody has the attribute; does what the vector "
-            "drags along, too?",
-            first_by(
-                lambda has, labels: labels[has].sum(0) / len(labels) - has.to(labels.dtype).mean() * labels.mean(0)
-            ),
-        ),
-        Mistake(
-            "numbers of people for shares",
-            "You subtract numbers of people. The two groups are of different sizes, and the vector compares "
-            "their means.",
-            first_by(lambda has, labels: labels[has].sum(0) - labels[~has].sum(0)),
-        ),
-        Mistake(
-            "ratio for difference of shares",
-            "You divide the shares. From 1 % to 3 % is a factor of three, and how much of a step between the means?",
-            first_by(lambda has, labels: labels[has].mean(0) / labels[~has].mean(0).clamp_min(1e-9)),
+            with_largest(lambda has, labels: labels[has].mean(0) - labels.mean(0)),
         ),
     ),
 )
@@ -312,7 +293,7 @@ ENTANGLED = Task(
 
 
 def draw_matched(rng):
-    """Four strata by two attributes; one of them holds only one kind. People with few attributes are mostly without."""
+    """Draw four strata of different sizes. One holds only one kind; people with few attributes are mostly without."""
     while True:
         counts = rng.integers(1, 5, size=(4, 2))  # (strata, with and without)
         counts[0, 1] += 3
@@ -337,6 +318,7 @@ def draw_matched(rng):
 
 
 def matched(z, has, match):
+    """Average the strata's differences of means, weighted by their pictures (lesson 09, section 8)."""
     z, has, match = z.numpy(), has.numpy(), match.numpy()
     total, people = np.zeros(z.shape[1]), 0
     for kind in {tuple(row) for row in match.tolist()}:
@@ -347,55 +329,60 @@ def matched(z, has, match):
     return total / people
 
 
-def strata(has, match):
-    """The rows of each stratum, (N,) true or false."""
-    kinds = match.unique(dim=0) if match.dim() > 1 else match.unique()[:, None]
-    match = match if match.dim() > 1 else match[:, None]
-    return [(match == kind).all(1) for kind in kinds]
+def strata(match):
+    """List the rows of each stratum, (N,) true or false, of match (N,) or (N, 2)."""
+    match = match.reshape(len(match), -1)
+    return [(match == kind).all(1) for kind in match.unique(dim=0)]
 
 
 def both_kinds(has, inside):
     return bool((has & inside).any() and (~has & inside).any())
 
 
-def by_strata(weigh, one_sided="left out"):
-    """Matched vectors; weigh(has, inside) gives a stratum's weight. A one-sided stratum may be left out or not."""
-
-    def answer(z, has, match):
-        differences, weights = [], []
-        for inside in strata(has, match):
-            if one_sided == "left out" and not both_kinds(has, inside):
-                continue
-            means = [z[rows].mean(0) for rows in (has & inside, ~has & inside)]
-            if one_sided == "zero":
-                means = [mean.nan_to_num() for mean in means]
-            differences.append(means[0] - means[1] if one_sided != "no change" else (means[0] - means[1]).nan_to_num())
-            weights.append(float(weigh(has, inside)))
-        weights = torch.tensor(weights, dtype=z.dtype)
-        return weights @ torch.stack(differences) / weights.sum()
-
-    return answer
-
-
-def evened(z, has, match):
-    """Each stratum cut to as many with as without, in the order of the rows; then the plain difference."""
-    kept = []
-    for inside in strata(has, match):
-        groups = [torch.where(rows)[0] for rows in (has & inside, ~has & inside)]
-        kept += [rows[: min(map(len, groups))] for rows in groups]
-    rows = torch.cat(kept)
-    return mean_difference(z[rows], has[rows])
+def any_kind(has, inside):
+    return True
 
 
 def pictures(has, inside):
     return inside.sum()
 
 
-OTHER_WEIGHTS = (
-    "Within the strata you compare rightly, but the strata have the wrong weights. A stratum should count as often as there "
-    "are pictures in it, of both kinds together."
-)
-ONE_FORGOTTEN = "You match by one of the two attributes. Within such a stratum people with and without may still differ in the other one."
+def by_strata(weigh=pictures, keep=both_kinds, compare=mean_difference):
+    """Return an answer that averages over strata; with the defaults it is right.
+
+    Args:
+        weigh: from has and the rows of a stratum, its weight.
+        keep: from the same, whether it counts at all.
+        compare: from the codes of a stratum and its part of has, its difference.
+    """
+
+    def answer(z, has, match):
+        kept = [inside for inside in strata(match) if keep(has, inside)]
+        weights = torch.tensor([float(weigh(has, inside)) for inside in kept], dtype=z.dtype)
+        return weights @ torch.stack([compare(z[inside], has[inside]) for inside in kept]) / weights.sum()
+
+    return answer
+
+
+def nobody_at_zero(z, has):
+    """Compare means, where the mean of nobody is the code 0."""
+    return z[has].mean(0).nan_to_num() - z[~has].mean(0).nan_to_num()
+
+
+def zero_for_one_kind(z, has):
+    """Compare means; the difference is 0 where one kind is missing."""
+    return mean_difference(z, has).nan_to_num()
+
+
+def comparable_strata_at_once(z, has, match):
+    kept = torch.stack([inside for inside in strata(match) if both_kinds(has, inside)]).any(0)
+    return mean_difference(z[kept], has[kept])
+
+
+def with_times_without(has, inside):
+    """Weigh a stratum by n₁ n₀ / n, as a regression on the strata does."""
+    return (has & inside).sum() * (~has & inside).sum() / inside.sum()
+
 
 MATCHED = Task(
     name="attribute/matched",
@@ -412,82 +399,207 @@ MATCHED = Task(
             "only one-sided strata left out",
             "You leave out the strata that cannot be compared, and then compare all the others at once. "
             "Compare within each stratum first.",
-            lambda z, has, match: (lambda kept: mean_difference(z[kept], has[kept]))(
-                sum(inside & both_kinds(has, inside) for inside in strata(has, match)) > 0
-            ),
-        ),
-        Mistake(
-            "people thrown away",
-            "You drop people until each stratum holds as many with as without. Nobody needs to be dropped: a "
-            "mean does not mind unequal numbers, and the strata get weights.",
-            evened,
+            comparable_strata_at_once,
         ),
         Mistake(
             "direction reversed",
             "Added to a code, your vector takes the attribute away.",
-            lambda z, has, match: by_strata(pictures)(z, ~has, match),
+            lambda z, has, match: by_strata()(z, ~has, match),
         ),
         Mistake(
             "matched by one attribute",
-            ONE_FORGOTTEN,
-            lambda z, has, match: by_strata(pictures)(z, has, match[:, 0]),
-            lambda z, has, match: by_strata(pictures)(z, has, match[:, 1]),
+            "You match by one of the two attributes. Within such a stratum people with and without may still differ in "
+            "the other one.",
+            lambda z, has, match: by_strata()(z, has, match[:, 0]),
+            lambda z, has, match: by_strata()(z, has, match[:, 1]),
         ),
         Mistake(
             "one attribute after the other",
             "You match by each attribute alone and average the vectors. Each of them still carries what it "
             "was not matched by.",
-            lambda z, has, match: sum(by_strata(pictures)(z, has, column) for column in match.T) / 2,
+            lambda z, has, match: sum(by_strata()(z, has, column) for column in match.T) / 2,
         ),
         Mistake(
             "different strata thrown together",
-            "You count how many of the two attributes a person has. A smile without a hat and a hat without a "
-            "smile are one each, but not the same people.",
-            lambda z, has, match: by_strata(pictures)(z, has, match.sum(1)),
+            "One of your strata holds people who differ in `match`. A person with only a smile is not like one with "
+            "only a hat, and neither of them is like one with both.",
+            lambda z, has, match: by_strata()(z, has, match.sum(1)),
+            lambda z, has, match: by_strata()(z, has, match.any(1).long()),
         ),
         Mistake(
-            "different strata thrown together",
-            "You ask whether a person has either of the two attributes. Somebody with a smile and somebody "
-            "with a smile and a hat are not alike.",
-            lambda z, has, match: by_strata(pictures)(z, has, match.any(1).long()),
-        ),
-        Mistake(
-            "strata counted alike",
-            "You give all strata the same weight, a stratum of three people as much as one of thirty.",
+            "wrong weights of the strata",
+            "Within the strata you compare rightly, but the strata have the wrong weights. A stratum should count as "
+            "often as there are pictures in it, of both kinds together.",
             by_strata(lambda has, inside: 1),
-        ),
-        Mistake(
-            "other weights",
-            OTHER_WEIGHTS,
             by_strata(lambda has, inside: (has & inside).sum()),
             by_strata(lambda has, inside: (~has & inside).sum()),
-            by_strata(lambda has, inside: (has & inside).sum() * (~has & inside).sum() / inside.sum()),
-            by_strata(lambda has, inside: (has & inside).sum() * (~has & inside).sum()),
+            by_strata(with_times_without),
         ),
         Mistake(
             "a mean of nobody",
-            "Your vector holds nan. Some stratum holds only people with the attribute, or only people "
-            "without: what can it say about the difference?",
-            by_strata(pictures, one_sided="kept"),
-        ),
-        Mistake(
-            "a mean of nobody taken for zero",
-            "In a stratum with only one kind you take the other kind's mean for zero. The mean of nobody is "
-            "not the code zero; what can such a stratum say about the difference?",
-            by_strata(pictures, one_sided="zero"),
+            "Some stratum holds only people with the attribute, or only people without, and you use the mean of the "
+            "kind that is missing. The mean of nobody is nan, and not the code 0 either: what can such a stratum say "
+            "about the difference?",
+            by_strata(keep=any_kind),
+            by_strata(keep=any_kind, compare=nobody_at_zero),
         ),
         Mistake(
             "strata left out still counted",
             "A stratum with only one kind counts in your weights as if it had shown no change. Your vector "
             "comes out too short; it should be an average over the strata that do compare.",
-            by_strata(pictures, one_sided="no change"),
+            by_strata(keep=any_kind, compare=zero_for_one_kind),
+        ),
+    ),
+)
+
+
+# attribute/effect(x, has, train, encode, decode, fit_probe)
+
+
+def draw_effect(rng):
+    """Draw different numbers of people in training and held out, with and without: each choice of people shows."""
+    pixels, latents = int(rng.integers(5, 8)), int(rng.integers(2, 4))
+    numbers = rng.permutation([3, 4, 5, 6])  # training with, without; held out with, without
+    has, train = np.repeat([True, False, True, False], numbers), np.repeat([True, True, False, False], numbers)
+    pattern = 0.35 * rng.choice([-1, 1], size=pixels)
+    x = 0.5 + np.outer(has - 0.5, pattern) + rng.uniform(-0.3, 0.3, size=(len(has), pixels))
+    order = rng.permutation(len(has))
+    return {
+        "x": torch.tensor(np.round(x[order], 2), dtype=torch.float32),
+        "has": torch.tensor(has[order]),
+        "train": torch.tensor(train[order]),
+        "encode": Linear(rounded_normal(rng, pixels, latents), rounded_normal(rng, latents)),
+        "decode": Decoder(rounded_normal(rng, latents, pixels), rounded_normal(rng, pixels, scale=0.5)),
+        "fit_probe": FitProbe(ridge=0.5),
+    }
+
+
+def effect(x, has, train, encode, decode, fit_probe):
+    """Take vector and judge from the training people, and the readings from drawings of the others without."""
+    z_train = encode(x[train]).numpy()
+    inside = has[train].numpy()
+    step = torch.tensor(np.average(z_train, axis=0, weights=inside) - np.average(z_train, axis=0, weights=~inside))
+    read = fit_probe(x[train], has[train])
+    judged = encode(x[~train & ~has])
+    return read(decode(judged)).mean().item(), read(decode(judged + step)).mean().item()
+
+
+def training(train):
+    return train
+
+
+def held_out(train):
+    return ~train
+
+
+def with_glasses(has):
+    return has
+
+
+def without_glasses(has):
+    return ~has
+
+
+def originals(x, drawn):
+    return x
+
+
+def drawings(x, drawn):
+    return drawn
+
+
+def effect_with(
+    vector_from=training,
+    judge_from=training,
+    judge_fitted_on=originals,
+    judged=held_out,
+    wearing=without_glasses,
+    before_read_from=drawings,
+):
+    """Return an evaluation like the one that the exercise prints; with the defaults it is right.
+
+    Args:
+        vector_from: from train, the people whose codes make the vector.
+        judge_from: from train, the people that the judge is fitted to.
+        judge_fitted_on: from originals and drawings, the pictures of them.
+        judged: from train, the people whose drawings are read.
+        wearing: from has, which of them.
+        before_read_from: from originals and drawings, the pictures of the first reading.
+    """
+
+    def answer(x, has, train, encode, decode, fit_probe):
+        z = encode(x)
+        drawn = decode(z)
+        rows = vector_from(train)
+        step = mean_difference(z[rows], has[rows])
+        rows = judge_from(train)
+        read = fit_probe(judge_fitted_on(x, drawn)[rows], has[rows].to(x.dtype))
+        rows = judged(train) & wearing(has)
+        return read(before_read_from(x, drawn)[rows]).mean(), read(decode(z[rows] + step)).mean()
+
+    return answer
+
+
+# by the choice of `effect_with`: what is wrong there, as printed first; the name, and the hint if all else is right
+FAULTS = {
+    "vector_from": (
+        (everybody, held_out),
+        "vector from the people it is judged on",
+        "Everything else is right. The people you judge also helped to make the vector, so that it knows them. Who may "
+        "help to make it?",
+    ),
+    "judge_from": (
+        (everybody, held_out),
+        "judge fitted to the people it judges",
+        "Everything else is right. Your judge was fitted to the very people it judges.",
+    ),
+    "judge_fitted_on": (
+        (drawings,),
+        "judge fitted on drawings",
+        "Everything else is right. Your judge learned what glasses are from the VAE's drawings. If the VAE drew every "
+        "pair of glasses as a hat, what would it say?",
+    ),
+    "judged": (
+        (everybody, training),
+        "training people judged",
+        "Everything else is right. Among the people you judge are some of those that vector and judge were made from.",
+    ),
+    "wearing": (
+        (everybody, with_glasses),
+        "glasses put on people who wear some",
+        "Everything else is right. You put glasses on people who wear some already, and they raise both of your "
+        "numbers.",
+    ),
+    "before_read_from": (
+        (originals,),
+        "before read from the original",
+        "Everything else is right. Your first reading is from the original, your second from a drawing: what the VAE "
+        "changes merely by redrawing is counted as the vector's effect.",
+    ),
+}
+
+
+def several_left():
+    """Yield the evaluations with two or more faults as printed, down to the printed one itself."""
+    for count in range(2, len(FAULTS) + 1):
+        for choices in combinations(FAULTS, count):
+            yield effect_with(**{choice: FAULTS[choice][0][0] for choice in choices})
+
+
+EFFECT = Task(
+    name="attribute/effect",
+    draw=draw_effect,
+    reference=effect,
+    mistakes=(
+        *(
+            Mistake(name, hint, *(effect_with(**{choice: wrong}) for wrong in instead))
+            for choice, (instead, name, hint) in FAULTS.items()
         ),
         Mistake(
-            "strata not averaged",
-            "You add up the strata's differences. If all of them were the same vector, what should come out?",
-            lambda z, has, match: sum(
-                mean_difference(z[inside], has[inside]) for inside in strata(has, match) if both_kinds(has, inside)
-            ),
+            "several things left",
+            "More than one thing is still wrong. Ask of the vector, of the judge and of each reading: which people, "
+            "and which pictures, does it come from?",
+            *several_left(),
         ),
     ),
 )
@@ -500,7 +612,7 @@ KINDS = {"strong": 15.0, "plain": 6.5, "clear": 2.6, "close": 1.7, "closer": 1.2
 
 
 def draw_better(rng, kind, sign):
-    """Recorded errors of the same faces. The faces differ much in difficulty; in the middle the verdict is another one."""
+    """Draw errors of the same faces, some much harder than others. In the middle the verdict is another one."""
     off, middle = (int(number) for number in rng.integers((16, 18), (22, 24)))
     spread = float(rng.uniform(0.3, 0.5))
     skewed = np.where(np.arange(off) < round(0.72 * off), 1.0, -2.6) + rng.uniform(-0.2, 0.2, size=off)
@@ -511,7 +623,7 @@ def draw_better(rng, kind, sign):
     gain = -sign * by_spread * spread + spread * rest  # how much lower the VAE's error is, off the middle
     other = sign * rng.uniform(4.5, 5.0) * spread + spread * rng.normal(size=middle)
     gains = np.concatenate([gain, other])
-    base = np.concatenate([_spread(rng, off), _spread(rng, middle)])
+    base = np.concatenate([difficulties(rng, off), difficulties(rng, middle)])
     shift = np.concatenate(
         [rng.uniform(0.4, 1.0, size=off) * np.resize([-1, 1], off), rng.uniform(-0.28, 0.28, size=middle)]
     )
@@ -521,52 +633,74 @@ def draw_better(rng, kind, sign):
     return {"error_pixel": pixel, "error_vae": vae, "shift": shift}
 
 
-def _spread(rng, count):
-    """Difficulties from 6 to 26 thousandths, evenly spread, in random order."""
+def difficulties(rng, count):
+    """Draw difficulties from 6 to 26 thousandths, evenly spread, in random order."""
     return rng.permutation(np.linspace(6, 26, count)) + rng.uniform(-0.3, 0.3, size=count)
 
 
 def better(error_pixel, error_vae, shift):
+    """Compare the mean of the paired differences with two of its standard errors."""
     gain = (error_pixel - error_vae).numpy()[np.abs(shift.numpy()) > 1 / 3]
     z = gain.mean() / (gain.std(ddof=1) / np.sqrt(len(gain)))
     return ("VAE" if z > 2 else "pixel" if z < -2 else "undecided"), gain.mean()
 
 
-def verdict(mean, error, reported=None):
-    word = "undecided" if abs(mean) < error else "VAE" if mean > 0 else "pixel"
-    return word, mean if reported is None else reported
+def off_middle(shift):
+    return shift.abs() > 1 / 3
 
 
-def by_gain(rule, who=lambda shift: shift.abs() > 1 / 3):
+def standard_error(gains):
+    return gains.std() / len(gains) ** 0.5
+
+
+def verdict(mean, margin):
+    """Return the word for this mean gain, undecided within the margin, and the mean."""
+    word = "undecided" if abs(mean) < margin else "VAE" if mean > 0 else "pixel"
+    return word, mean
+
+
+def by_two_errors(gains):
+    return verdict(gains.mean(), 2 * standard_error(gains))
+
+
+def by_sign(gains):
+    return verdict(gains.mean(), 0)
+
+
+def by_gains(rule, who=off_middle):
+    """Return an answer that applies `rule` to how much lower the VAE's errors are, of the people `who` selects."""
+    return lambda error_pixel, error_vae, shift: rule((error_pixel - error_vae)[who(shift)])
+
+
+def unpaired_by(who):
+    """Return an answer that takes the errors of the selected people for those of two independent groups."""
+
     def answer(error_pixel, error_vae, shift):
-        return rule((error_pixel - error_vae)[who(shift)])
+        pixel, vae = error_pixel[who(shift)], error_vae[who(shift)]
+        return verdict((pixel - vae).mean(), 2 * ((pixel.var() + vae.var()) / len(pixel)) ** 0.5)
 
     return answer
 
 
-def standard_error(gain):
-    return gain.std() / len(gain) ** 0.5
+def everybody_under_the_root(error_pixel, error_vae, shift):
+    gains = (error_pixel - error_vae)[off_middle(shift)]
+    return verdict(gains.mean(), 2 * gains.std() / len(shift) ** 0.5)
 
 
-def usual(gain):
-    return verdict(gain.mean(), 2 * standard_error(gain))
+def standard_error_of_everybody(error_pixel, error_vae, shift):
+    gains = error_pixel - error_vae
+    return verdict(gains[off_middle(shift)].mean(), 2 * standard_error(gains))
 
 
-def unpaired(error_pixel, error_vae, shift):
-    who = shift.abs() > 1 / 3
-    a, b = error_pixel[who], error_vae[who]
-    return verdict((a - b).mean(), 2 * ((a.var() + b.var()) / len(a)) ** 0.5)
-
-
-def exchanged(*inputs):
-    word, number = by_gain(usual)(*inputs)
+def words_exchanged(gains):
+    word, number = by_two_errors(gains)
     return {"VAE": "pixel", "pixel": "VAE"}.get(word, word), number
 
 
-WHO = "Your verdict rests on other people than those the tool is for. Which heads are off the middle, and may any others vote?"
-NO_ERROR = (
-    'You decide by the sign alone, and never say "undecided". Drawn anew, would the faces give the same sign again?'
-)
+def number_negated(gains):
+    word, number = by_two_errors(gains)
+    return word, -number
+
 
 BETTER = Task(
     name="attribute/better",
@@ -575,90 +709,59 @@ BETTER = Task(
     cases=24,
     mistakes=(
         Mistake(
-            "everybody counted",
-            WHO,
-            by_gain(usual, lambda shift: shift == shift),
-            by_gain(lambda gain: verdict(gain.mean(), 0), lambda shift: shift == shift),
-            lambda pixel, vae, shift: unpaired(pixel, vae, torch.ones_like(shift)),
-        ),
-        Mistake(
             "wrong people counted",
-            WHO,
-            by_gain(usual, lambda shift: shift.abs() <= 1 / 3),
+            "Your verdict rests on other people than those the tool is for. Which heads are off the middle, and may "
+            "any others count?",
+            by_gains(by_two_errors, everybody),
+            by_gains(by_two_errors, lambda shift: ~off_middle(shift)),
+            by_gains(by_sign, everybody),
+            unpaired_by(everybody),
         ),
         Mistake(
             "only one side counted",
             "You look at heads to one side only. A head to the left has a negative shift.",
-            by_gain(usual, lambda shift: shift > 1 / 3),
+            by_gains(by_two_errors, lambda shift: shift > 1 / 3),
         ),
         Mistake(
             "errors compared as if of different faces",
             "Your difference is right. Your standard error is that of two groups of different people, and "
-            "faces differ much in difficulty. Here both methods drew the same faces: of what should the "
+            "some faces are much harder than others. Here both methods drew the same faces: of what should the "
             "spread be taken?",
-            unpaired,
+            unpaired_by(off_middle),
         ),
         Mistake(
-            "number of everybody under the root",
-            "Your difference is right. For its standard error you divide by the root of the number of all "
-            "faces; over how many does your mean run?",
-            lambda error_pixel, error_vae, shift: by_gain(
-                lambda gain: verdict(gain.mean(), 2 * gain.std() / len(shift) ** 0.5)
-            )(error_pixel, error_vae, shift),
-        ),
-        Mistake(
-            "spread of everybody",
-            "Your difference is right. Its standard error is that of all faces; take it from the faces that "
-            "you average over.",
-            lambda error_pixel, error_vae, shift: verdict(
-                (error_pixel - error_vae)[shift.abs() > 1 / 3].mean(), 2 * standard_error(error_pixel - error_vae)
-            ),
+            "everybody in the standard error",
+            "Your difference is right. In its standard error you use all faces, for the spread or for the number "
+            "under the root. Over which faces does your mean run?",
+            everybody_under_the_root,
+            standard_error_of_everybody,
         ),
         Mistake(
             "no standard error",
-            NO_ERROR,
-            by_gain(lambda gain: verdict(gain.mean(), 0)),
+            'You decide by the sign alone, and never say "undecided". Drawn anew, would the faces give the same sign '
+            "again?",
+            by_gains(by_sign),
         ),
         Mistake(
             "standard deviation for standard error",
             "You compare the mean with the spread of single faces. How far may the mean of n faces be off?",
-            by_gain(lambda gain: verdict(gain.mean(), 2 * gain.std())),
+            by_gains(lambda gains: verdict(gains.mean(), 2 * gains.std())),
         ),
         Mistake(
             "one standard error for two",
-            "You decide at a difference of one standard error; asked are two.",
-            by_gain(lambda gain: verdict(gain.mean(), standard_error(gain))),
-        ),
-        Mistake(
-            "faces counted instead of errors",
-            "You count on how many faces each method is ahead. A method may be slightly ahead on most faces "
-            "and far behind on a few.",
-            by_gain(lambda gain: verdict((gain > 0).to(gain.dtype).mean() - 0.5, 0, gain.mean())),
-        ),
-        Mistake(
-            "medians for means",
-            "You compare medians. What the user bears is the average error.",
-            by_gain(lambda gain: verdict(gain.median(), 0)),
-            by_gain(lambda gain: verdict(gain.median(), 2 * standard_error(gain))),
+            "You decide at a difference of one standard error. The task asks for two.",
+            by_gains(lambda gains: verdict(gains.mean(), standard_error(gains))),
         ),
         Mistake(
             "the higher error called better",
             "Your number is right. An error is better when it is lower: who has the lower one if your number "
             "is positive?",
-            exchanged,
+            by_gains(words_exchanged),
         ),
         Mistake(
             "sign of the difference flipped",
             "Your word is right. The number should be positive when the VAE's error is the lower one.",
-            by_gain(lambda gain: (usual(gain)[0], -gain.mean())),
-        ),
-        Mistake(
-            "share for difference",
-            "Your word is right. The number is a share; asked is a difference in thousandths.",
-            lambda error_pixel, error_vae, shift: (
-                by_gain(usual)(error_pixel, error_vae, shift)[0],
-                1 - error_vae[shift.abs() > 1 / 3].mean() / error_pixel[shift.abs() > 1 / 3].mean(),
-            ),
+            by_gains(number_negated),
         ),
     ),
 )
@@ -668,7 +771,7 @@ BETTER = Task(
 
 
 def draw_adjusted(rng):
-    """Codes that move along with an attribute and with a number; those with the attribute have the larger numbers."""
+    """Draw codes that move with an attribute and with a number; those with the attribute have the larger numbers."""
     latents = int(rng.integers(2, 4))
     with_, without = (int(number) for number in rng.permutation([6, 7, 8, 9])[:2])
     other = np.concatenate(
@@ -687,30 +790,41 @@ def draw_adjusted(rng):
 
 
 def adjusted(z, has, other):
+    """Fit z ≈ c + has v + other u by least squares, and return v."""
     columns = np.column_stack([np.ones(len(z)), has.numpy(), other.numpy()])
     return np.linalg.lstsq(columns, z.numpy(), rcond=None)[0][1]
 
 
-def fitted(z, *columns):
+def least_squares(z, *columns):
+    """Fit z by multiples of these columns: (number of columns, d)."""
     return torch.linalg.lstsq(torch.stack(columns, dim=1), z).solution
 
 
-def corrected(share):
-    """The difference of means minus share(z, has, other) times the groups' gap in the other factor."""
+def unknowns(z, has, other):
+    """Fit c, v and u together."""
+    return least_squares(z, torch.ones_like(other), has.to(z.dtype), other)
+
+
+def slope_over(values, z):
+    """Compute the least-squares slope of the codes over these values alone, with a constant: (d,)."""
+    centred = values - values.mean()
+    return centred @ z / (centred**2).sum()
+
+
+def corrected(slope):
+    """Return an answer that takes slope(z, has, other) times the groups' gap in `other` off the mean difference."""
 
     def answer(z, has, other):
         gap = other[has].mean() - other[~has].mean()
-        return mean_difference(z, has) - share(z, has, other) * gap
+        return mean_difference(z, has) - slope(z, has, other) * gap
 
     return answer
 
 
-def within(z, has, other):
-    return fitted(z, torch.ones_like(other), has.to(z.dtype), other)[2]
+def slope_for_each_group(z, has, other):
+    own = has.to(z.dtype)
+    return least_squares(z, torch.ones_like(other), own, other, own * other)[1]
 
-
-ONE_SLOPE = "You take the smile's slope from one of the groups only. The smile is supposed to move all codes alike: let everybody help to find out how."
-OWN_SLOPE = "You give each group a slope of its own. The smile is supposed to move everybody's code by the same u, so that there is one slope for all."
 
 ADJUSTED = Task(
     name="attribute/adjusted",
@@ -727,197 +841,59 @@ ADJUSTED = Task(
             "matched in two strata",
             "You matched smiling and not smiling. Within each of the two strata those with glasses still "
             "smile more; use how much.",
-            lambda z, has, other: by_strata(pictures)(z, has, (other > 0).long()),
+            lambda z, has, other: by_strata()(z, has, (other > 0).long()),
         ),
         Mistake(
             "smile's slope from everybody, glasses ignored",
             "Your slope of the codes over the smile ignores who wears glasses. The smiling wear glasses more "
             "often, so that it holds a piece of the glasses, and you subtract too much. Both steps have to be "
             "found together.",
-            corrected(lambda z, has, other: slope(z, other)),
-            corrected(lambda z, has, other: fitted(z, other)[0]),
+            corrected(lambda z, has, other: slope_over(other, z)),
+            corrected(lambda z, has, other: least_squares(z, other)[0]),
         ),
         Mistake(
             "no constant",
-            "You centred one of the columns and not the codes. The code of someone without glasses and with "
-            "smile 0 is one more unknown.",
-            lambda z, has, other: fitted(z, has.to(z.dtype) - has.to(z.dtype).mean(), other)[0],
+            "Your model has no constant. Where are people without glasses and with smile 0? Not at the code zero: one "
+            "more unknown is needed. To centre one of the columns, and not the codes, does not replace it.",
+            lambda z, has, other: least_squares(z, has.to(z.dtype), other)[0],
+            lambda z, has, other: least_squares(z, has.to(z.dtype) - has.to(z.dtype).mean(), other)[0],
         ),
         Mistake(
-            "no constant",
-            "Your model puts people without glasses and with smile 0 at the code zero. Where are they? One "
-            "more unknown is needed.",
-            lambda z, has, other: fitted(z, has.to(z.dtype), other)[0],
-        ),
-        Mistake(
-            "the other step returned",
-            "That is u, what one unit of smile does. Asked is v, what the glasses do.",
-            within,
+            "another unknown returned",
+            "Your fit has three unknowns, and you return another one: u, what one unit of smile does, or c, the code "
+            "of someone without glasses and with smile 0. The task asks for v, what the glasses do.",
+            lambda *inputs: unknowns(*inputs)[2],
+            lambda *inputs: unknowns(*inputs)[0],
         ),
         Mistake(
             "correction with the wrong sign",
             "You add the smile's part to the difference of means. It is in there already, and should go.",
-            corrected(lambda z, has, other: -within(z, has, other)),
+            corrected(lambda *inputs: -unknowns(*inputs)[2]),
         ),
         Mistake(
             "a whole unit of smile subtracted",
             "You subtract a whole unit of smile. How much more do those with glasses smile on average?",
-            lambda z, has, other: mean_difference(z, has) - within(z, has, other),
+            lambda z, has, other: mean_difference(z, has) - unknowns(z, has, other)[2],
         ),
         Mistake(
             "direction reversed",
             "Added to a code, your vector takes the glasses off.",
-            lambda z, has, other: -fitted(z, torch.ones_like(other), has.to(z.dtype), other)[1],
+            lambda *inputs: -unknowns(*inputs)[1],
         ),
         Mistake(
             "slope from one group",
-            ONE_SLOPE,
-            corrected(lambda z, has, other: slope(z[has], other[has])),
-            corrected(lambda z, has, other: slope(z[~has], other[~has])),
+            "You take the smile's slope from one of the groups only. The smile is assumed to move all codes alike: "
+            "use everybody to find out how.",
+            corrected(lambda z, has, other: slope_over(other[has], z[has])),
+            corrected(lambda z, has, other: slope_over(other[~has], z[~has])),
         ),
         Mistake(
             "a slope for each group",
-            OWN_SLOPE,
-            lambda z, has, other: fitted(z, torch.ones_like(other), has.to(z.dtype), other, has.to(z.dtype) * other)[1],
-            corrected(lambda z, has, other: (slope(z[has], other[has]) + slope(z[~has], other[~has])) / 2),
-        ),
-        Mistake(
-            "the constant returned",
-            "That is the code of someone without glasses and with smile 0. Asked is the step that the glasses make.",
-            lambda z, has, other: fitted(z, torch.ones_like(other), has.to(z.dtype), other)[0],
-        ),
-    ),
-)
-
-
-# attribute/effect(x, has, train, encode, decode, fit_probe)
-
-
-def draw_effect(rng):
-    pixels, latents = int(rng.integers(5, 8)), int(rng.integers(2, 4))
-    numbers = rng.permutation([3, 4, 5, 6])  # training with, without; held out with, without
-    has, train = np.repeat([True, False, True, False], numbers), np.repeat([True, True, False, False], numbers)
-    pattern = 0.35 * rng.choice([-1, 1], size=pixels)
-    x = 0.5 + np.outer(has - 0.5, pattern) + rng.uniform(-0.3, 0.3, size=(len(has), pixels))
-    order = rng.permutation(len(has))
-    return {
-        "x": torch.tensor(np.round(x[order], 2), dtype=torch.float32),
-        "has": torch.tensor(has[order]),
-        "train": torch.tensor(train[order]),
-        "encode": Linear(rounded_normal(rng, pixels, latents), rounded_normal(rng, latents)),
-        "decode": Decoder(rounded_normal(rng, latents, pixels), rounded_normal(rng, pixels, scale=0.5)),
-        "fit_probe": FitProbe(ridge=0.5),
-    }
-
-
-def effect(x, has, train, encode, decode, fit_probe):
-    z_train = encode(x[train]).numpy()
-    inside = has[train].numpy()
-    step = torch.tensor(np.average(z_train, axis=0, weights=inside) - np.average(z_train, axis=0, weights=~inside))
-    read = fit_probe(x[train], has[train])
-    judged = encode(x[~train & ~has])
-    return read(decode(judged)).mean().item(), read(decode(judged + step)).mean().item()
-
-
-def effect_with(
-    vector_from="training",
-    fitted_to="training",
-    fitted_on="pictures",
-    judged="held out",
-    kind="without",
-    before="drawing",
-):
-    """The evaluation with its choices open: who gives the vector, what the judge learns from, who is judged."""
-
-    def answer(x, has, train, encode, decode, fit_probe, tell=torch.mean):
-        groups = {"training": train, "held out": ~train, "all": train == train, "judged": ~train & ~has}
-        z, rows = encode(x), groups[vector_from]
-        step = mean_difference(z[rows], has[rows])
-        rows = groups[fitted_to]
-        read = fit_probe((x if fitted_on == "pictures" else decode(z))[rows], has[rows].to(x.dtype))
-        rows = groups[judged] & (~has if kind == "without" else has if kind == "with" else has == has)
-        first = x[rows] if before == "pictures" else decode(z[rows])
-        return tell(read(first)), tell(read(decode(z[rows] + step)))
-
-    return answer
-
-
-LEFT = {  # what the printed function does wrong: how, and the hint if it is the only thing left
-    "vector from those it is judged on": (
-        {"vector_from": "all"},
-        "Everything else is right. The people you judge also helped to make the vector, so that it knows them. Whom may it know?",
-    ),
-    "judge knows the judged": (
-        {"fitted_to": "all"},
-        "Everything else is right. Your judge was fitted to the very people it judges.",
-    ),
-    "judge fitted on drawings": (
-        {"fitted_on": "drawings"},
-        "Everything else is right. Your judge learned what glasses are from the VAE's drawings. If the VAE drew every pair of glasses as a "
-        "hat, what would it say?",
-    ),
-    "people judged who knew it all": (
-        {"judged": "all"},
-        "Everything else is right. Among the people you judge are some of those that vector and judge were made from.",
-    ),
-    "glasses on those who wear some": (
-        {"kind": "all"},
-        "Everything else is right. You put glasses also on people who wear some already, and they lift both of your numbers.",
-    ),
-    "before read from the original": (
-        {"before": "pictures"},
-        "Everything else is right. Your first reading is from the original, your second from a drawing: what the VAE changes merely by redrawing "
-        "is taken for the vector's doing.",
-    ),
-}
-SEVERAL = (
-    "More than one thing is still wrong. Ask of the vector, of the judge and of each reading: which people, and "
-    "which pictures, does it come from?"
-)
-
-EFFECT = Task(
-    name="attribute/effect",
-    draw=draw_effect,
-    reference=effect,
-    mistakes=(
-        *(Mistake(name, hint, effect_with(**change)) for name, (change, hint) in LEFT.items()),
-        Mistake(
-            "vector from those it is judged on",
-            LEFT["vector from those it is judged on"][1],
-            effect_with(vector_from="held out"),
-        ),
-        Mistake(
-            "judge knows the judged",
-            LEFT["judge knows the judged"][1],
-            effect_with(fitted_to="held out"),
-        ),
-        Mistake(
-            "people judged who knew it all",
-            LEFT["people judged who knew it all"][1],
-            effect_with(judged="training"),
-        ),
-        Mistake(
-            "glasses on those who wear some",
-            LEFT["glasses on those who wear some"][1],
-            effect_with(kind="with"),
-        ),
-        Mistake(
-            "shares for mean readings",
-            "The people are right. You return shares of readings over a half; asked is the mean reading.",
-            lambda *inputs: effect_with()(*inputs, tell=lambda read: (read > 0.5).to(read.dtype).mean()),
-        ),
-        Mistake(
-            "only the change returned",
-            "Asked are two numbers, the mean reading before and the mean reading after.",
-            lambda *inputs: (lambda before, after: after - before)(*effect_with()(*inputs)),
-        ),
-        Mistake(
-            "several things left",
-            SEVERAL,
-            *(
-                effect_with(**{k: v for name in names for k, v in LEFT[name][0].items()})
-                for count in range(2, len(LEFT) + 1)
-                for names in combinations(LEFT, count)
+            "You give each group a slope of its own. The smile is assumed to move everybody's code by the same u, so "
+            "that there is one slope for all.",
+            slope_for_each_group,
+            corrected(
+                lambda z, has, other: (slope_over(other[has], z[has]) + slope_over(other[~has], z[~has])) / 2,
             ),
         ),
     ),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "Seed",
     "observe_cases",
     "own_lines",
+    "switch_off",
     "switched_off",
     "values",
 ]
@@ -51,12 +53,14 @@ class LibraryCalled(Exception):
     """An answer called what it should write itself."""
 
 
-@contextmanager
-def switched_off(functions: Iterable[str]) -> Iterator[None]:
-    """Meanwhile, functions of `vae_lessons` raise `LibraryCalled`, however they are reached.
+def switch_off(functions: Iterable[str]) -> dict[Callable, CodeType]:
+    """Have functions of `vae_lessons` raise `LibraryCalled` from now on, however they are reached.
 
     Args:
         functions: their full names, such as "vae_lessons.distributions.kl_normal".
+
+    Returns:
+        By function, the code that it had.
     """
     code_of = {}
     for name in functions:
@@ -64,6 +68,13 @@ def switched_off(functions: Iterable[str]) -> Iterator[None]:
         function = inspect.unwrap(getattr(import_module(module), attribute))
         code_of[function] = function.__code__
         function.__code__ = _refuse.__code__.replace(co_name=attribute)
+    return code_of
+
+
+@contextmanager
+def switched_off(functions: Iterable[str]) -> Iterator[None]:
+    """The same for a while."""
+    code_of = switch_off(functions)
     try:
         yield
     finally:

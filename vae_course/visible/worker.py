@@ -209,14 +209,14 @@ def child(given: int, out: int, settings: dict) -> None:
     os.environ["HOME"] = folder
     limit(request.limits, settings)
 
-    from vae_course.visible.observe import switched_off
+    from vae_course.visible.observe import switch_off
 
     def send(message: Message) -> None:
         data = encode(message)
         while data:
             data = data[os.write(out, data) :]
 
-    switched_off(request.library).__enter__()  # for good: this process ends with the submission
+    switch_off(request.library)  # for good: this process ends with the submission
     for step in request.steps:
         send(StepBegun(step.number))
         random.seed(0)  # what an answer draws by itself is the same in every run

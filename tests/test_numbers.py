@@ -1,0 +1,95 @@
+"""Numbers in a lesson's claims and summary come from its cells: from an assertion, a setting, or a compared output."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).parents[1]
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NUMBER = r"(?<![\w.^{])\d+(?:,\d{3})*(?:\.\d+)?(?![\w}])"
+BOUND = rf"\b(?:over|under|above|below|less than|more than|fewer than|at least|at most|within|about|by) ({NUMBER})"
+ELSEWHERE = "|".join(  # numbers that no cell gives: in formulas, code and links, of lessons and sections
+    (
+        r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)",
+        r"[Ll]essons? \d\d(?:, \d\d)*(?: (?:to|and) \d\d)?|\(\d\d(?:, \d\d)*\)|section \d+",
+    )
+)
+
+
+def values(pattern, text):
+    return {float(number.replace(",", "")) for number in re.findall(pattern, text)}
+
+
+def code(cell):
+    return ast.parse(re.sub(r"^[%!].*$", "pass", cell.source, flags=re.M))
+
+
+def constants(tree):
+    """The numbers that stand in code; a share also as a percentage, or as what is left of the whole."""
+    found = {
+        float(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float)
+    }
+    found |= {abs(1 - value) for value in found if value < 2}
+    return {round(scaled, 9) for value in found for scaled in (value, 100 * value)}
+
+
+def printed(tree):
+    """The words that `print` is given, without what it formats."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "print":
+            for argument in call.args:
+                for part in argument.values if isinstance(argument, ast.JoinedStr) else [argument]:
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def unsupported(notebook):
+    """Numbers over 2 that a claim or the summary gives and no cell does, each with its sentence."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    known = set().union(*(constants(code(cell)) for cell in cells))
+    shown = set()
+    for cell in cells:
+        if "nbval-ignore-output" not in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                shown |= values(NUMBER, output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    found = []
+    for tree in map(code, cells):
+        if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+            for text in printed(tree):
+                bounds = values(BOUND, text)
+                found += [(n, text) for n in bounds if n > 2 and n not in constants(tree)]
+                found += [(n, text) for n in values(NUMBER, text) - bounds if n > 2 and n not in known]
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    summary = re.search(r"^## Summary\n(.*?)(?=^#|\*\*Back|\Z)", text, re.S | re.M)
+    summary = re.sub(ELSEWHERE, "", summary[1] if summary else "", flags=re.S)
+    return found + [(n, "summary") for n in values(NUMBER, summary) if n > 2 and n not in known | shown]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_numbers_in_claims_and_summary_come_from_cells(lesson):
+    assert not unsupported(nbformat.read(lesson, as_version=4))
+
+
+def lesson(claim, summary, tags=()):
+    setting = new_code_cell("epochs = 30")
+    asserting = new_code_cell(f"assert gap > 12 and share < 0.05\nprint(f'{claim}')")
+    table = new_code_cell(
+        "table", metadata={"tags": list(tags)}, outputs=[new_output("stream", text="cost 47.25 nats")]
+    )
+    return new_notebook(cells=[setting, asserting, table, new_markdown_cell(f"## Summary\n\n- {summary}")])
+
+
+def test_numbers_that_no_cell_gives_are_found():
+    right = "After 30 epochs over 12 nats; under 5 % of {n}"
+    assert not unsupported(lesson(right, "It costs 47.25 nats; see lesson 07."))
+    assert unsupported(lesson(right, "It costs 48 nats.")) == [(48, "summary")]
+    assert unsupported(lesson(right, "It costs 47.25 nats.", ["nbval-ignore-output"])) == [(47.25, "summary")]
+    assert [number for number, _ in unsupported(lesson("over 13 nats", ""))] == [13]
+    assert [number for number, _ in unsupported(lesson("over 30 nats", ""))] == [30]  # a setting is no bound
+    assert [number for number, _ in unsupported(lesson("After 31 epochs", ""))] == [31]

@@ -1,0 +1,92 @@
+"""Who imports whom: `vae_course` imports `vae_lessons`, never the reverse; a student's code sees neither's secrets."""
+
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import vae_course
+import vae_lessons
+from vae_course.grading.sandbox import copy_visible
+
+LIBRARY = {  # by module: those of the library that it may import, directly or not
+    "data": {"faces"},
+    "faces": set(),
+    "distributions": set(),
+    "models": {"distributions"},
+    "training": set(),
+    "evaluation": {"distributions", "latents", "models"},
+    "latents": set(),
+    "plotting": set(),
+    "widgets": {"plotting"},
+}
+
+NOT_THE_INSTALLED_ONE = "import sys; sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]"
+
+
+def imported(module, **environment):
+    """The modules of both packages that are loaded when one is imported in a fresh Python."""
+    program = (
+        f"import json, sys, {module}\n"
+        "print(json.dumps([name for name in sys.modules if name.split('.')[0] in ('vae_course', 'vae_lessons')]))"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def modules(package):
+    return [module.name for module in pkgutil.iter_modules(package.__path__)]
+
+
+def test_the_library_has_no_other_modules():
+    assert set(modules(vae_lessons)) - {"checks"} == set(LIBRARY)  # checks: where `check` was until version 1.0
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_the_library_imports_one_way_and_nothing_of_the_course(module):
+    others = imported(f"vae_lessons.{module}") - {"vae_lessons", f"vae_lessons.{module}"}
+    assert others <= {f"vae_lessons.{other}" for other in LIBRARY[module]}
+
+
+def test_an_import_from_the_old_place_says_where_to_look():
+    with pytest.raises(ImportError, match="write `from vae_course import check, progress`"):
+        import vae_lessons.checks  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def sandboxed(tmp_path_factory):
+    """What students' code may import, in a folder that comes before the installed packages."""
+    folder = tmp_path_factory.mktemp("library")
+    copy_visible(folder)
+    return folder
+
+
+def test_what_students_see_works_without_the_rest(sandboxed):
+    found = imported("vae_course.visible.worker, vae_course.visible.observe", PYTHONPATH=str(sandboxed))
+    assert {name.split(".")[1] for name in found if name.startswith("vae_course.")} == {"visible"}
+
+
+def test_students_see_the_library_and_one_folder_and_nothing_else(sandboxed):
+    files = {str(path.relative_to(sandboxed)) for path in sandboxed.rglob("*") if path.is_file()}
+    assert all(name.startswith(("vae_lessons/", "vae_course/visible/")) for name in files - {"vae_course/__init__.py"})
+    assert {f"vae_course/visible/{name}.py" for name in modules(vae_course.visible)} <= files
+    for name in ("tasks", "judging", "grading"):
+        program = f"{NOT_THE_INSTALLED_ONE}\nimport vae_course.{name}"
+        environment = {**os.environ, "PYTHONPATH": str(sandboxed)}
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program], env=environment, capture_output=True, encoding="utf-8"
+        )
+        assert f"No module named 'vae_course.{name}'" in done.stderr
+        importlib.import_module(f"vae_course.{name}")  # the real package has it
+
+
+def test_names_of_tasks_need_no_torch():
+    slow = "{'torch', 'nbformat'} & set(sys.modules)"
+    program = f"import sys, vae_course.cli, vae_course.progress; sys.exit(bool({slow}))"
+    subprocess.run([sys.executable, "-c", program], check=True)
