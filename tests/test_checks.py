@@ -388,5 +388,9 @@ def test_the_report_says_what_is_next():
     assert text.endswith("Next: kl/standard_normal")
     done = dict.fromkeys(EXERCISES["ex04_kl_divergence"], True)
     assert report(["ex04_kl_divergence"], done).endswith("Nothing is left to do here.")
+    assert report(list(EXERCISES), {"kl/discrete": True}).endswith(
+        "Next: kl/standard_normal"
+    )  # begun before the others
+    assert report(list(EXERCISES), done).endswith("Next: autoencoder/bernoulli_cost")
     with pytest.raises(ValueError, match="expected one of"):
         report(["99"], {})

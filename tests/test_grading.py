@@ -27,6 +27,7 @@ from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox, Worker, Worke
 from vae_course.grading.submissions import Unreadable, read, read_exercises
 from vae_course.tasks import EXERCISES
 from vae_course.visible import worker as worker_program
+from vae_course.visible.outcomes import Kind
 from vae_course.visible.protocol import STOP, CellRan, Request, RunCell
 
 pytestmark = [

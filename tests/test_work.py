@@ -214,7 +214,7 @@ def test_an_update_does_not_wait_for_pytorch():
 
 
 def test_progress_and_update_say_where_they_should_be_run(tmp_path):
-    for command, words in (("update", "no exercises in"), ("progress", "`make lab` first")):
+    for command, words in (("update", "no exercises in"), ("progress", "`vae-lessons lab` first")):
         result = CliRunner().invoke(app, [command, "--root", str(tmp_path)])
         assert result.exit_code == 1
         assert words in result.output

@@ -109,8 +109,12 @@ def bring(root: Path, only_new: bool) -> bool:
             return False
         raise typer.Exit(code) from error
     changed = {name: what for name, what in done.items() if what != "unchanged"}
+    new = [name for name, what in changed.items() if what == "new"]
+    if len(new) > 3:
+        typer.echo(f"{len(new)} notebooks laid out in {root.resolve()}")
     for name, what in changed.items():
-        typer.echo(f"{name}: {what}")
+        if what != "new" or len(new) <= 3:
+            typer.echo(f"{name}: {what}")
     if any(what.startswith("left alone") for what in changed.values()):
         typer.echo("vae-lessons: rename what was left alone, then run this again to get the new version", err=True)
         raise typer.Exit(1)
@@ -124,7 +128,9 @@ def progress(root: Root = Path()) -> None:
     from vae_course.tasks import EXERCISES
 
     if not (root / "work").is_dir():
-        raise typer.Exit(_fail(f"no folder {root / 'work'}: run this in the course's folder, or `make lab` first"))
+        raise typer.Exit(
+            _fail(f"no folder {root / 'work'}: run this in the course's folder, or `vae-lessons lab` first")
+        )
     typer.echo(report(list(EXERCISES), recorded(root / "work")))
 
 

@@ -49,6 +49,7 @@ def report(exercises: list[str], passed: dict[str, bool]) -> str:
         lines.append(f"{exercise:{width}}  {'■' * len(done)}{'□' * (total - len(done))}  {len(done)} of {total} passed")
         if 0 < len(done) < total or len(exercises) == 1:
             lines += [f"  {'✓' if task in done else '·'} {task}" for task in EXERCISES[exercise]]
-    todo = [task for exercise in exercises for task in EXERCISES[exercise] if not passed.get(task)]
+    begun_first = sorted(exercises, key=lambda exercise: not any(map(passed.get, EXERCISES[exercise])))
+    todo = [task for exercise in begun_first for task in EXERCISES[exercise] if not passed.get(task)]
     lines.append(f"Next: {todo[0]}" if todo else "Nothing is left to do here.")
     return "\n".join(lines)

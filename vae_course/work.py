@@ -38,7 +38,7 @@ def released(root: Path) -> Path:
 
 
 def lay_out(root: Path = Path("..")) -> None:
-    """Make the student's folder `work/` in a clone that has none; lesson 00 does, for those who came without `make lab`.
+    """Make the student's folder `work/` in a clone that has none. Lesson 00 does so, for those who skipped `make lab`.
 
     Args:
         root: the folder of the course; by default the one above the running notebook's.

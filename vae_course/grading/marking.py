@@ -1,4 +1,4 @@
-"""Marking one submission: a worker observes the answers, and this process, which runs no student's code, judges them."""
+"""Marking one submission: a worker observes the answers; this process, which runs no student's code, judges them."""
 
 import atexit
 import base64
