@@ -1,4 +1,4 @@
-"""Time every lesson and solution from a fresh kernel, with its peak memory; print a Markdown table.
+"""Time every lesson and solution from a fresh kernel, with its peak memory; print the rows of README.md's table.
 
 python benchmarks/lessons.py
 """
@@ -24,8 +24,7 @@ def row(source: Path) -> str:
     execute(notebook, path.parent, source.name)
     seconds = time.perf_counter() - start
     peak = int(notebook.cells[-1].outputs[0].text) / 2**20
-    name = f"{path.parent.name}/{source.stem[:2]}"
-    return f"| {name} | {seconds:.0f} | {peak:.2f} | {len(cells)} | {compared / len(cells):.0%} |"
+    return f"| {source.stem} | {seconds:.0f} | {peak:.2f} | {len(cells)} | {compared / len(cells):.0%} |"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The contenders train the same network on the same bound; how fast is not a test's business."""
 
+import re
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
@@ -12,6 +14,8 @@ import contenders
 import run
 
 from vae_lessons.models import VAE
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +63,28 @@ def test_the_table_compares_with_the_floor_and_the_copied_loop():
     text = run.table(results, {"torch": 1.0})
     assert "| `training.fit`, batch 128, learning rate 1e-3 | 2.00 | 50% | 1.00 | -240.00 (3) | 6.0 |" in text
     assert "| the loop most people copy | 8.00 | 12% | 1.00 | -255.00 (1) | 8.0 |" in text
+
+
+def test_binary_pictures_keep_the_mean_of_the_grey_ones(pictures):
+    x = pictures[0]
+    binary = contenders.binarised(x, seed=0)
+    assert set(binary.unique().tolist()) == {0.0, 1.0}
+    error = (x * (1 - x)).sum().sqrt().item()  # of the sum
+    assert abs((binary - x).sum().item()) < 5 * error
+    assert torch.equal(binary, contenders.binarised(x, seed=0))
+
+
+def rows():
+    """The rows on notebooks in benchmarks/README.md: by name, the number of code cells and the share compared."""
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (\w+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+)% \|$", text, re.M)
+    return {name: (int(cells), int(share)) for name, cells, share in found}
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*.ipynb")], ids=lambda path: path.stem
+)
+def test_the_table_of_notebooks_is_of_these_notebooks(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    compared = sum("nbval-ignore-output" not in cell.metadata.get("tags", []) for cell in cells)
+    assert rows()[path.stem] == (len(cells), round(100 * compared / len(cells))), "run: benchmarks/lessons.py"
