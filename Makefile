@@ -1,4 +1,4 @@
-# Every line is a command you could type yourself. On Windows: `py course.py lab`, `py course.py test`.
+# You can also type each of these commands yourself. On Windows: `py course.py lab`, `py course.py test`.
 # `make lab ARGS="--no-browser"` and `make test ARGS="-k kl"` pass ARGS on; PYTHON=... names another Python.
 
 ARGS =
@@ -12,10 +12,10 @@ PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 help:
 	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
 	@echo "make test          install what is missing, compare every notebook, run the quick tests and style checks"
-	@echo "make test-all      that, and all that takes longer: test-long, test-browser and test-machines"
-	@echo "make test-long     many seeds, submissions that attack, nbgrader, a cluster"
-	@echo "make test-browser  the interactive figures and the site, in Chromium"
-	@echo "make test-machines the course as other users, on machines that lack something"
+	@echo "make test-all      run test, test-long, test-browser and test-machines"
+	@echo "make test-long     run the longer tests: many seeds, hostile submissions, nbgrader, a cluster"
+	@echo "make test-browser  test the interactive figures and the site in Chromium"
+	@echo "make test-machines test the course as other users, and on machines that lack something"
 	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
 	@echo "make build         build the notebooks from sources/"
 	@echo "make site          build the edition for reading into build/site"

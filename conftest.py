@@ -1,31 +1,32 @@
-"""What every run of pytest here needs, `make test` or not."""
+"""Configuration of every pytest run, with or without `make test`."""
 
 import os
 from collections import Counter
 from contextlib import suppress
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # torch, when it is loaded: as many threads as there are workers, and no more
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch, once imported: one thread in each worker
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # (benchmarks/README.md, "Beside busy programs")
-TIERS = "what takes longer, the browser and other machines (`make test-all`)"
+collect_ignore = ["vae_lessons/checks.py"]  # importing it is an error: it says where `check` is now
+TIERS = "tests that take longer, or need a browser or other machines (`make test-all`)"
 
 
 def pytest_configure():
-    """Start a notebook's kernel again where another program has taken one of the ports that were chosen for it."""
+    """If a notebook's kernel fails to start because another program took one of its ports, try again."""
     import nbval.kernel
 
     start = nbval.kernel.start_new_kernel
 
-    def start_again(startup_timeout=60, **named):
-        for patience in (startup_timeout / 2, startup_timeout):
+    def start_with_retries(startup_timeout=60, **options):
+        for timeout in (startup_timeout / 2, startup_timeout):
             with suppress(RuntimeError):
-                return start(patience, **named)
-        return start(2 * startup_timeout, **named)
+                return start(timeout, **options)
+        return start(2 * startup_timeout, **options)
 
-    nbval.kernel.start_new_kernel = start_again
+    nbval.kernel.start_new_kernel = start_with_retries
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Share tests out one by one, but keep together a notebook's cells, and all attacks that are marked in one run."""
+    """Distribute tests one by one, but keep a notebook's cells together, and attacks that are marked in one run."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
@@ -37,10 +38,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Say in one line what was left out, and how to get it."""
+    """Print in one line which tests were left out, and how to run them."""
     skipped = [report.longrepr for report in terminalreporter.stats.get("skipped", [])]
-    reasons = Counter(found[2].removeprefix("Skipped: ") for found in skipped if isinstance(found, tuple))
-    reasons.pop("all tests skipped by +SKIP option", None)  # examples in docstrings that are only to be read
+    reasons = Counter(entry[2].removeprefix("Skipped: ") for entry in skipped if isinstance(entry, tuple))
+    reasons.pop("all tests skipped by +SKIP option", None)  # examples in docstrings that are not run
     left = [f"{count} test{'s' * (count > 1)}: {reason}" for reason, count in reasons.items()]
     if config.option.markexpr == "not long" and config.getoption("nbval", False):  # as `make test` does
         left.insert(0, TIERS)

@@ -2,17 +2,17 @@
 
 lab            install what is missing, then open JupyterLab on the first notebook
 test           install what is missing, then compare every notebook, run the quick tests and check the style
-test-long      what `test` leaves out: many seeds, submissions that attack, nbgrader, a cluster
-test-browser   the interactive figures and the site, in Chromium
-test-machines  the course as other users, on other machines: without bubblewrap, a network, a writable home, ...
-test-all       these four, one after another
+test-long      run the tests that `test` leaves out: many seeds, hostile submissions, nbgrader, a cluster
+test-browser   test the interactive figures and the site in Chromium
+test-machines  test the course as other users, and without bubblewrap, a network, a writable home, ...
+test-all       run these four, one after another
 site           install what is missing, then build the edition for reading into build/site
-setup          only install what is missing (--grade, --test, --bench, --browser, --site: and what those need)
+setup          only install what is missing (also for --grade, --test, --bench, --browser, --site)
 clean          remove .venv and caches, and nothing else
 
-What follows -- is passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
+Arguments after -- are passed on: `python course.py lab -- --no-browser`, `python course.py test -- -k kl`.
 """
-# It needs nothing but Python, and starts under old ones too, so that they can say what is missing.
+# It needs only Python, and starts on old versions too, to report which version is needed.
 # ruff: noqa: RUF005, UP010, UP031
 
 from __future__ import print_function
@@ -30,16 +30,16 @@ import sys
 import time
 
 OLDEST_PYTHON = (3, 11)
-GIGABYTES_NEEDED = 3  # the installed packages, and pip's temporary copies
-GIGABYTES_WITH_CUDA = 12  # the same with torch's usual build for Linux, which brings NVIDIA's libraries
+GIGABYTES_NEEDED = 3  # for the installed packages and pip's temporary copies
+GIGABYTES_WITH_CUDA = 12  # with torch's default build for Linux, which includes NVIDIA's libraries
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
-REMOVED = VENV + ".removed"  # where .venv goes before it is deleted, so that no half of it is met again
-RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether that finished
+REMOVED = VENV + ".removed"  # .venv is renamed before deletion, so that no partial .venv remains
+RECORD = os.path.join(VENV, "course-setup.json")  # what was installed, and whether installation finished
 LOG = os.path.join(VENV, "course-setup.log")
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
-LAST_BYTE = 1 << 30  # of course.py, far behind its end: what a set-up locks
+LOCKED_BYTE = 1 << 30  # the byte of course.py that a set-up locks on Windows, far past its end
 EXTRAS = (
     ("grade", "marking needs for nbgrader's gradebook and for Dask"),
     ("test", "the tests need"),
@@ -48,12 +48,12 @@ EXTRAS = (
     ("browser", "tests in a browser need"),
 )
 COMMANDS = ("lab", "test", "test-long", "test-browser", "test-machines", "test-all", "site", "setup", "clean")
-# What ruff checks: not what users put here
+# Checked by ruff, which leaves out users' own files
 CODE = ["course.py", "conftest.py", "benchmarks", "docs", "sources", "tests", "vae_course", "vae_lessons"]
 CACHES = (".pytest_cache", ".ruff_cache", "__pycache__")
-SETTINGS = "share/jupyter/lab/settings/overrides.json"  # in .venv: no questions about news and new versions
+SETTINGS = "share/jupyter/lab/settings/overrides.json"  # in .venv: turns off prompts about news and updates
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-AT_HOME = (  # what Jupyter, IPython and matplotlib want to write, each a folder in the home by default
+AT_HOME = (  # folders that Jupyter, IPython and matplotlib write to, by default in the home folder
     "IPYTHONDIR",
     "JUPYTER_CONFIG_DIR",
     "JUPYTER_DATA_DIR",
@@ -63,32 +63,32 @@ AT_HOME = (  # what Jupyter, IPython and matplotlib want to write, each a folder
     "MPLCONFIGDIR",
 )
 LARGE_TORCH = (
-    "torch without NVIDIA's libraries could not be had (%s), so pip takes its usual build: several gigabytes more."
+    "torch without NVIDIA's libraries could not be installed (%s), so pip installs the default build: several GB more."
 )
-ADVICE = (  # what pip says, and what helps
+ADVICE = (  # by text in pip's output
     ("No space left on device", "Free some disk space (or set TMPDIR to a folder with more)"),
     ("Permission denied", "Check that you own .venv and that no program is using it"),
     ("No module named pip", "Remove this .venv, which has no pip (`python course.py clean`)"),
     (
         "Long Path",
-        "Allow long paths (Windows' setting LongPathsEnabled), or move the course to a folder with a short path",
+        "Allow long paths (the Windows setting LongPathsEnabled), or move the course to a folder with a short path",
     ),
     ("connection broken", "Check the network connection and any proxy"),
     (
         "No matching distribution",
-        "Use Python 3.11, which the versions are made for, and check pip's own settings",
+        "Use Python 3.11, for which the versions were chosen, and check pip's own settings",
     ),
-    ("", "Look into the log"),
+    ("", "See the log"),
 )
 
 
 def stop(line):
-    """End with one line that says what to do."""
+    """Exit with a one-line message that says what to do."""
     sys.exit("course.py: " + line)
 
 
 def require_python(version, executable, arguments):
-    """Stop where Python is too old."""
+    """Stop if Python is too old."""
     if tuple(version[:2]) < OLDEST_PYTHON:
         line = "Python 3.11 or newer is needed; this is %d.%d (%s). Install it, then run `%s course.py %s`."
         newer = "py" if os.name == "nt" else "python3.11"
@@ -96,7 +96,7 @@ def require_python(version, executable, arguments):
 
 
 def environment(**more):
-    """The user's environment, turned to .venv: nothing from elsewhere, and .venv's own kernel first."""
+    """The user's environment variables, adapted to use only .venv and to prefer its kernel."""
     elsewhere = ("PYTHONHOME", "PYTHONPATH", "JUPYTER_PATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in elsewhere}
     env.update(VIRTUAL_ENV=VENV, JUPYTER_PREFER_ENV_PATH="1", PYTHONNOUSERSITE="1", PYTHONUTF8="1", **more)
@@ -117,7 +117,7 @@ def wanted(extras):
 
 
 def recorded():
-    """The record that the last installation left; empty where there is none."""
+    """The record of the last installation; empty if there is none."""
     try:
         with open(RECORD, encoding="utf-8") as file:
             return json.load(file)
@@ -126,76 +126,78 @@ def recorded():
 
 
 def record(state):
-    """Write down how far the installation is."""
+    """Save the state of the installation."""
     with open(RECORD, "w", encoding="utf-8") as file:
         json.dump(state, file)
 
 
 def ask(program):
-    """What a program prints in .venv's Python, as lines; None where it does not run."""
+    """The lines that a program prints in .venv's Python, or None if it fails."""
     try:
-        said = subprocess.check_output([PYTHON, "-c", program], stderr=subprocess.DEVNULL, env=environment(), cwd=VENV)
+        output = subprocess.check_output(
+            [PYTHON, "-c", program], stderr=subprocess.DEVNULL, env=environment(), cwd=VENV
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said.decode("utf-8").splitlines()
+    return output.decode("utf-8").splitlines()
 
 
 FIND = """
 import sys
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
-def there(name):
+def installed(name):
     spec = name.isidentifier() and find_spec(name)
     return bool(spec and spec.origin)
 """
-INSTALLED = FIND + "print(*filter(there, {*packages_distributions(), 'vae_course', 'vae_lessons'}), sep='\\n')"
+INSTALLED = FIND + "print(*filter(installed, {*packages_distributions(), 'vae_course', 'vae_lessons'}), sep='\\n')"
 LOOK = "import sys; print('%d.%d' % sys.version_info[:2])\n"
 TORCH = "from importlib.metadata import version; print('torch==' + version('torch').split('+')[0])"
-LOOK_FOR = LOOK + FIND + "print(*[name for name in NAMES if not there(name)], sep='\\n')"
+LOOK_FOR = LOOK + FIND + "print(*[name for name in NAMES if not installed(name)], sep='\\n')"
 
 
-def made_for(runs):
-    """The version of Python that .venv was made for; the one that runs where it does not say."""
+def made_for(running):
+    """The Python version that .venv was made for, or the running one if that is not recorded."""
     with open(os.path.join(VENV, "pyvenv.cfg"), encoding="utf-8") as file:
         settings = dict([word.strip() for word in line.split("=", 1)] for line in file if "=" in line)
-    return ".".join(settings.get("version", settings.get("version_info", runs)).split(".")[:2])
+    return ".".join(settings.get("version", settings.get("version_info", running)).split(".")[:2])
 
 
 def fault():
-    """Why .venv has to be made anew, or None; stops where what is there is not ours to replace."""
-    why = look()
+    """Why .venv must be rebuilt, or None. Stops if it is not ours to replace."""
+    why = problem()
     if why not in (None, "missing") and not os.path.exists(RECORD):
         stop("%s was not made by this program (%s), so it is left alone. Rename it, then run this again." % (VENV, why))
     return why
 
 
-def look():
+def problem():
     """What is wrong with .venv, or None."""
     if not os.path.lexists(VENV) or (os.path.isdir(VENV) and not os.listdir(VENV)):
         return "missing"
     complete = os.path.exists(os.path.join(VENV, "pyvenv.cfg"))
     if not (complete or os.path.exists(RECORD)):
-        stop("%s is no virtual environment, so it is left alone. Rename it, then run this again." % VENV)
+        stop("%s is not a virtual environment, so it is left alone. Rename it, then run this again." % VENV)
     if not complete or not recorded().get("finished", True):
         return "its last installation did not finish"
     if recorded().get("folder", ROOT) != ROOT:
         return "it was made for another folder, %s" % recorded()["folder"]
-    said = ask(LOOK_FOR.replace("NAMES", repr(recorded().get("modules", []))))
-    runs = (said or ask(LOOK) or [None])[0]
-    if runs is None:
+    output = ask(LOOK_FOR.replace("NAMES", repr(recorded().get("modules", []))))
+    running = (output or ask(LOOK) or [None])[0]
+    if running is None:
         return "its Python does not run"
-    if runs != made_for(runs) or tuple(int(number) for number in runs.split(".")) < OLDEST_PYTHON:
-        return "its Python is %s, and it was made for %s" % (runs, made_for(runs))
-    missing = [name for name in (said or [])[1:] if name]
+    if running != made_for(running) or tuple(int(number) for number in running.split(".")) < OLDEST_PYTHON:
+        return "its Python is %s, and it was made for %s" % (running, made_for(running))
+    missing = [name for name in (output or [])[1:] if name]
     if missing:
         return "it lacks " + ", ".join(missing[:3]) + " and more" * (len(missing) > 3)
     return None
 
 
 def setup(more=()):
-    """Bring .venv to what pyproject.toml and constraints.txt ask for, where it is not there already.
+    """Make .venv match pyproject.toml and constraints.txt, unless it does already.
 
-    What was once asked for stays: `more` adds extras to those of the last time.
+    Extras that were requested earlier are kept; `more` adds to them.
     """
     with alone():
         if is_done(more):
@@ -215,38 +217,38 @@ def setup(more=()):
 
 
 def extras_with(more):
-    """What was asked for before, and what is asked for now."""
+    """The extras requested before and those requested now."""
     extras = [name for name in recorded().get("extras", "").split(",") if name]
     return ",".join(extras + [name for name in more if name not in extras])
 
 
 def is_done(more):
-    """Whether .venv is whole and has everything that is asked for."""
-    asked = wanted(extras_with(more))
-    return fault() is None and {name: recorded().get(name) for name in asked} == asked
+    """Whether .venv is intact and has everything requested."""
+    target = wanted(extras_with(more))
+    return fault() is None and {name: recorded().get(name) for name in target} == target
 
 
 @contextlib.contextmanager
 def alone():
-    """Wait until no other set-up runs in this folder, and keep others waiting. The lock goes with the process."""
+    """Wait for any other set-up in this folder, then make others wait. The lock ends with the process."""
     path = os.path.join(ROOT, "course.py")
-    with open(path, "r+b" if os.access(path, os.W_OK) else "rb") as file:  # NFS locks only what may be written to
-        told = False
+    with open(path, "r+b" if os.access(path, os.W_OK) else "rb") as file:  # NFS needs write access to lock
+        announced = False
         while not lock(file):
-            if not told:
+            if not announced:
                 print("Another set-up is running in this folder. Waiting until it is done.", flush=True)
-            told = True
+            announced = True
             time.sleep(0.5)
         yield
 
 
 def lock(file):
-    """Whether the lock could be had; also where the file system knows no locks."""
+    """Try to lock the file. True on success, and if the file system has no locks."""
     try:
         if os.name == "nt":
             import msvcrt
 
-            file.seek(LAST_BYTE)
+            file.seek(LOCKED_BYTE)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
@@ -265,7 +267,7 @@ def remove():
 
 
 def require_venv_module():
-    """Stop where Python cannot make virtual environments."""
+    """Stop if Python cannot make virtual environments."""
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -281,18 +283,18 @@ def create():
         os.mkdir(VENV)
     record({"finished": False})
     print("Creating .venv with Python %d.%d.%d." % sys.version_info[:3], flush=True)
-    python = getattr(sys, "_base_executable", sys.executable)  # the running one may be the .venv just removed
+    python = getattr(sys, "_base_executable", sys.executable)  # the running one may be in the .venv just removed
     run_logged([python, "-m", "venv", "--prompt", "vae-lessons", VENV], "Creating .venv")
 
 
 def require_space(gigabytes):
-    """Stop where the disk has less space."""
+    """Stop if the disk has less free space than this."""
     if shutil.disk_usage(ROOT).free < gigabytes * 1e9:
-        stop("Less than %d GB are free in %s. Free some space, then run this again." % (gigabytes, ROOT))
+        stop("Less than %d GB is free in %s. Free some space, then run this again." % (gigabytes, ROOT))
 
 
 def brings_cuda():
-    """Whether pip's usual torch for this machine brings NVIDIA's libraries; the user may have named another index."""
+    """Whether pip's torch for this machine includes NVIDIA's libraries. Not if the user has set another index."""
     return sys.platform == "linux" and platform.machine() == "x86_64" and not os.environ.get("PIP_EXTRA_INDEX_URL")
 
 
@@ -306,17 +308,17 @@ PIP = [PYTHON, "-u", "-m", "pip", "install", "--no-input", "--progress-bar", "of
 
 def install(extras):
     """Install the course and its pinned packages into .venv."""
-    print("Installing the packages pinned in constraints.txt (some minutes the first time).", flush=True)
+    print("Installing the packages pinned in constraints.txt (a few minutes the first time).", flush=True)
     before = recorded()
     record(dict(before, finished=False))
-    asked = [name for name in extras.split(",") if name]
-    what = "Installing" + "".join(" what %s" % about for name, about in EXTRAS if name in asked[-1:])
+    names = [name for name in extras.split(",") if name]
+    what = "Installing" + "".join(" what %s" % about for name, about in EXTRAS if name in names[-1:])
     try:
         if brings_cuda() and not has_nvidia():
             install_small_torch()
         run_logged(PIP + ["-c", "constraints.txt", "-e", ".[%s]" % extras if extras else "."], what)
     except SystemExit:
-        record(before)  # pip gave up by itself: what worked before still works
+        record(before)  # pip itself failed: the previous installation still works
         raise
     path = os.path.join(VENV, SETTINGS)
     with contextlib.suppress(OSError):
@@ -328,8 +330,10 @@ def install(extras):
 
 
 def install_small_torch():
-    """Install torch without NVIDIA's libraries, if it is not there in its version already: uv knows where PyTorch keeps
-    that build. Where that fails, pip has its way."""
+    """Install torch without NVIDIA's libraries, unless the pinned version is installed already.
+
+    uv knows where PyTorch keeps that build. If it fails, pip installs the default build.
+    """
     folder = os.path.join(VENV, "uv")
     with open(os.path.join(ROOT, "constraints.txt"), encoding="utf-8") as file:
         torch = next(line.strip() for line in file if line.startswith("torch=="))
@@ -340,26 +344,26 @@ def install_small_torch():
     failed = logged(get_uv) or logged(uv + ["--torch-backend=cpu", torch], UV_HTTP_RETRIES="1", UV_HTTP_TIMEOUT="20")
     shutil.rmtree(folder, ignore_errors=True)
     if failed:
-        print(LARGE_TORCH % (log_lines() or ["it was ended"])[-1][:80], flush=True)
-        if ask(TORCH) and ask("import torch") is None:  # half of it
+        print(LARGE_TORCH % (log_lines() or ["it was stopped"])[-1][:80], flush=True)
+        if ask(TORCH) and ask("import torch") is None:  # partly installed
             logged([PYTHON, "-m", "pip", "uninstall", "--yes", "torch"])
         require_space(GIGABYTES_WITH_CUDA)
 
 
 def run_logged(command, what):
-    """Run a step of the installation; stop with advice where it fails."""
+    """Run a step of the installation. If it fails, stop with advice."""
     if logged(command):
         lines = log_lines()
-        sign, advice = next((sign, advice) for sign, advice in ADVICE if sign in "\n".join(lines))
-        told = [line for line in lines if sign in line][-1:] if sign else []
-        for line in told or ([line for line in lines if "ERROR" in line or "Error:" in line] or lines)[-3:]:
+        text, advice = next((text, advice) for text, advice in ADVICE if text in "\n".join(lines))
+        matching = [line for line in lines if text in line][-1:] if text else []
+        for line in matching or ([line for line in lines if "ERROR" in line or "Error:" in line] or lines)[-3:]:
             print("  " + line[:300], file=sys.stderr)
         stop("%s failed. %s, then run this again. Log: %s" % (what, advice, LOG))
 
 
 def logged(command, **more):
-    """Run a command: its output goes to the log, its progress to the screen. Returns its exit code."""
-    temporary = os.path.join(VENV, "tmp")  # for pip's copies: on the disk whose space was looked at
+    """Run a command, write its output to the log and show its progress. Returns its exit code."""
+    temporary = os.path.join(VENV, "tmp")  # for pip's copies: on the disk whose free space was checked
     with contextlib.suppress(OSError):
         os.mkdir(temporary)
     more.setdefault("TMPDIR", os.environ.get("TMPDIR", temporary))
@@ -380,7 +384,7 @@ def logged(command, **more):
 
 
 def show_progress(seconds):
-    """On a terminal, show the time and pip's current step, each time in place of the one before."""
+    """On a terminal, show the time and pip's current step in place of the last; None clears the line."""
     if not sys.stdout.isatty() or os.environ.get("CI"):
         return
     width, text = shutil.get_terminal_size().columns - 1, ""
@@ -391,13 +395,13 @@ def show_progress(seconds):
 
 
 def log_lines():
-    """The lines of the log that are not empty."""
+    """The non-empty lines of the log."""
     with open(LOG, "rb") as log:
         return [line.strip() for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def run(command, env):
-    """Run a command and wait for it, however it answers Ctrl-C; 130 if that was pressed."""
+    """Run a command and wait until it ends, even after Ctrl-C. Returns its exit code, or 130 after Ctrl-C."""
     process = subprocess.Popen(command, cwd=ROOT, env=env)
     interrupted = False
     while True:
@@ -434,7 +438,7 @@ def test(extra):
 
 
 def run_all(*checks):
-    """Run each check, say how it went, and return the worst exit code."""
+    """Run each check, print whether it passed, and return the worst exit code."""
     codes, summary = [], []
     for name, command in checks:
         print("Running " + " ".join(command), flush=True)
@@ -447,19 +451,19 @@ def run_all(*checks):
 
 
 def test_long(extra):
-    """Run the tests that `test` leaves out, and that need neither a browser nor another machine."""
+    """Run the tests that `test` leaves out and that need neither a browser nor another machine."""
     setup(["grade", "test"])
     return run_all(("long tests", PYTEST + ["-m", "long", "tests"] + extra))
 
 
 def test_machines(extra):
-    """Try the course as other users would, on machines that lack something."""
+    """Test the course as other users, and on machines that lack something."""
     setup(["grade", "test", "site"])
     return run([PYTHON, os.path.join("tests", "machines.py")] + extra, environment())
 
 
 def test_all(extra):
-    """Run every test there is; stop at the first kind that fails."""
+    """Run all tests. Stop at the first kind that fails."""
     require_chromium()
     for tests in (test, test_long, test_browser, test_machines):
         code = tests(extra)
@@ -469,9 +473,9 @@ def test_all(extra):
 
 
 def site(extra):
-    """Build the edition for reading from the stored notebooks, which are not run."""
+    """Build the edition for reading from the stored notebooks, without running them."""
     setup(["site"])
-    shutil.rmtree(os.path.join(ROOT, "build", "site"), ignore_errors=True)  # no pages of lessons that are gone
+    shutil.rmtree(os.path.join(ROOT, "build", "site"), ignore_errors=True)  # no pages of deleted lessons
     folders = ["-c", "docs", "-d", "build/doctrees", ".", "build/site"]
     code = run([PYTHON, "-m", "sphinx", "-q", "-b", "html"] + folders + extra, environment())
     if code == 0:
@@ -480,27 +484,27 @@ def site(extra):
 
 
 def chromium():
-    """The path of a Chromium: the one that CHROMIUM names, or one on the PATH; None where there is none."""
+    """The path of Chromium, from the variable CHROMIUM or on the PATH; None if there is none."""
     names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
     return next((path for path in map(shutil.which, filter(None, names)) if path), None)
 
 
 def require_chromium():
-    """Stop where there is no Chromium."""
+    """Stop if there is no Chromium."""
     if chromium() is None:
         how = "on Debian as root with `apt-get update && apt-get install -y chromium`"
         stop("No Chromium was found. Install it (%s) or set CHROMIUM to its path, then run this again." % how)
 
 
 def test_browser(extra):
-    """Open the lessons in JupyterLab and move every slider, and read the site, with Chromium."""
+    """In Chromium, open the lessons in JupyterLab, move every slider, and read the site."""
     require_chromium()
     setup(["grade", "test", "site", "browser"])
     return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 
 
 def clean():
-    """Remove .venv and caches, and nothing that anyone wrote."""
+    """Remove .venv and caches, and nothing else."""
     with alone():
         if fault() != "missing":
             if not os.path.exists(RECORD):
@@ -516,22 +520,22 @@ def clean():
 
 
 def main(arguments):
-    """Run one command; whatever goes wrong is told in one line."""
+    """Run one command. Errors are reported in one line."""
     require_python(sys.version_info, sys.executable, arguments)
-    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":  # a folder's name may have any letters
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":  # folder names may have any characters
         os.execve(sys.executable, [sys.executable, os.path.join(ROOT, "course.py")] + arguments, environment())
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks is no error
+        sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the terminal lacks
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="course.py", description=__doc__, formatter_class=formatter)
     parser.add_argument("command", choices=COMMANDS)
     for name, what in EXTRAS:
-        parser.add_argument("--" + name, action="store_true", help="with setup: install what %s, too" % what)
+        parser.add_argument("--" + name, action="store_true", help="with setup: also install what %s" % what)
     chosen, unknown = parser.parse_known_args(arguments[:cut])
     if unknown:
-        hint = "What is meant for JupyterLab, pytest or Sphinx follows --, as in `course.py %s -- %s`"
-        parser.error("%s? %s" % (unknown[0], hint % (chosen.command, " ".join(unknown))))
+        hint = "Arguments for JupyterLab, pytest or Sphinx go after --, as in `course.py %s -- %s`"
+        parser.error("unknown argument %s. %s" % (unknown[0], hint % (chosen.command, " ".join(unknown))))
     more = [name for name, _ in EXTRAS if getattr(chosen, name)]
     kinds = (lab, test, test_long, test_browser, test_machines, test_all, site)
     commands = dict((kind.__name__.replace("_", "-"), kind) for kind in kinds)
@@ -541,7 +545,7 @@ def main(arguments):
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        stop("%s. Check that this folder is yours to write in and the disk has space, then run this again." % error)
+        stop("%s. Check that you can write to this folder and the disk has space, then run this again." % error)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How much slower the course gets beside busy programs; prints a Markdown table.
+"""Measure how much busy programs slow the course down; print a Markdown table.
 
-    python benchmarks/busy.py              # alone, and beside two programs that never rest
+    python benchmarks/busy.py              # alone, and beside two busy programs
     python benchmarks/busy.py --busy 8
 
-torch's threads (OpenMP, libgomp on Linux) wait for each other in a loop, and a waiting thread takes the processor from
-those it waits for as soon as there are more threads than cores. Each row is one way of waiting.
+torch's threads (OpenMP, libgomp on Linux) wait for each other in a busy loop. With more threads than cores, a waiting
+thread takes processor time from those it waits for. Each row is one way of waiting.
 """
 
 import os
@@ -42,10 +42,10 @@ fit(vae, loss, x[:1280], epochs=1, progress=False)
 started = time.perf_counter()
 fit(vae, loss, x, epochs=3, progress=False)
 """
-RESTLESS = "import os\nstarted_by = os.getppid()\nwhile os.getppid() == started_by: pass"  # it ends with us
+BUSY_LOOP = "import os\nstarted_by = os.getppid()\nwhile os.getppid() == started_by: pass"  # ends with this process
 WORK = {"`data.faces(6000)`": FACES, "300 training steps": STEPS, "lesson 01, whole": LESSON}
 WAYS = {
-    "libgomp's own": {"GOMP_SPINCOUNT": "300000"},  # what it does where nothing is set
+    "libgomp's own": {"GOMP_SPINCOUNT": "300000"},  # its default
     "the course's": {},
     "asleep at once": {"OMP_WAIT_POLICY": "passive"},
     "one thread": {"OMP_NUM_THREADS": "1"},
@@ -54,8 +54,8 @@ WAYS = {
 
 @contextmanager
 def busy(programs: int):
-    """So many programs that never rest, while this runs."""
-    running = [subprocess.Popen([sys.executable, "-c", RESTLESS]) for _ in range(programs)]
+    """Run so many busy programs in the background."""
+    running = [subprocess.Popen([sys.executable, "-c", BUSY_LOOP]) for _ in range(programs)]
     time.sleep(0.5)
     try:
         yield
@@ -66,17 +66,17 @@ def busy(programs: int):
 
 
 def seconds(program: str, variables: dict[str, str]) -> float:
-    """How long the part of a program after `started = ...` takes, in a process of its own."""
+    """How long the part of a program after `started = ...` takes, in a new process."""
     names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in names} | variables
     command = [sys.executable, "-c", f"import time\n{program}\nprint('seconds', time.perf_counter() - started)"]
-    said = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True)
-    return float(said.stdout.split("seconds ")[-1])
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    return float(done.stdout.split("seconds ")[-1])
 
 
 def main(
-    programs: Annotated[int, typer.Option("--busy", help="Programs that never rest.")] = 2,
-    repeats: Annotated[int, typer.Option(help="The median of so many runs, of three for whole lessons at most.")] = 5,
+    programs: Annotated[int, typer.Option("--busy", help="Number of busy programs.")] = 2,
+    repeats: Annotated[int, typer.Option(help="Runs for each median; whole lessons run once.")] = 5,
     ways: Annotated[list[str] | None, typer.Option("--way", help="Only these rows.")] = None,
     lesson: Annotated[bool, typer.Option(help="Also run lesson 01 (minutes).")] = True,
 ) -> None:

@@ -1,8 +1,8 @@
-"""Do a lesson's claims hold whatever the seed? Runs it with several, and shows what it measured with each.
+"""Check a lesson's claims with several seeds, and print what it measured with each.
 
     python benchmarks/calibrate.py 01 --seeds 5
 
-The margins of the `assert`s in a lesson are chosen so that this passes. Lessons must hold a line `SEED = 0`.
+The margins of a lesson's `assert`s are chosen so that this passes. The lesson must contain a line `SEED = 0`.
 """
 
 import re
@@ -29,7 +29,7 @@ def with_seed(source: Path, seed: int):
 
 
 def measured(notebook) -> str:
-    """What the cells printed whose outputs nbval does not compare, without progress bars."""
+    """The printed output of cells that nbval does not compare, without progress bars."""
     cells = [c for c in notebook.cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
     printed = "".join(o.text for c in cells for o in c.get("outputs", []) if o.output_type == "stream")
     return "\n".join(line for line in printed.splitlines() if line.strip() and "step/s" not in line)

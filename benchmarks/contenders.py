@@ -1,7 +1,7 @@
 """Four ways to train one network, 784-400-20 with a Bernoulli likelihood on binary Fashion-MNIST, batches of 128.
 
 Each contender is a function of the data that yields, after every epoch, the seconds of training so far and the mean
-held-out ELBO. Measuring is not counted as training. The ELBO is measured by one function for all of them.
+held-out ELBO. The time for measuring is excluded, and one function measures the ELBO of all contenders.
 """
 
 import logging
@@ -29,7 +29,7 @@ Epochs = Iterator[tuple[float, float]]  # seconds of training so far, held-out E
 
 
 def binarised(x: Tensor, seed: int) -> Tensor:
-    """Each grey pixel drawn once as 0 or 1, with its grey level as the probability of 1: what a Bernoulli models."""
+    """Draw each grey pixel once as 0 or 1, with its grey level as the probability of 1: data for a Bernoulli."""
     return torch.bernoulli(x, generator=torch.Generator().manual_seed(seed))
 
 
@@ -42,12 +42,12 @@ def held_out_elbo(encode: Callable, decode: Callable, x: Tensor) -> float:
 
 
 def floor(x: Tensor, epochs: int) -> list[float]:
-    """Seconds per epoch of the network's matrix products, forward and backward, and of Adam's steps; nothing else."""
+    """Seconds per epoch for the network's matrix products, forward and backward, and Adam's steps alone."""
     shapes = ((HIDDEN, PIXELS), (2 * LATENTS, HIDDEN), (HIDDEN, LATENTS), (PIXELS, HIDDEN))
     weights = [nn.Parameter(torch.rand(shape)) for shape in shapes]
     for weight in weights:
         weight.grad = torch.full_like(weight, 1e-3)
-    adam = torch.optim.Adam(weights, lr=1e-6, fused=True)  # as in fit: it moves seven times the weights' bytes
+    adam = torch.optim.Adam(weights, lr=1e-6, fused=True)  # as in fit; moves seven times the weights' bytes
     w1, w2, w3, w4 = (weight.detach() for weight in weights)
     batches = [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
     seconds = []
@@ -58,7 +58,7 @@ def floor(x: Tensor, epochs: int) -> list[float]:
             q = h @ w2.T
             g = q[:, :LATENTS] @ w3.T
             out = g @ w4.T
-            out.T @ g  # gradients of the weights, and of what lies before them
+            out.T @ g  # gradients of the weights and of their inputs
             g = out @ w4
             g.T @ q[:, :LATENTS]
             g @ w3
@@ -73,7 +73,7 @@ def floor(x: Tensor, epochs: int) -> list[float]:
 def course(x: Tensor, x_held: Tensor, epochs: int = 7, after_epoch: Callable | None = None) -> Epochs:
     """`training.fit` as the lessons use it, with the batch size and the constant learning rate of the others.
 
-    `after_epoch()`, not timed, can measure something else in between, so that both see the machine in the same state.
+    `after_epoch()` is not timed. It can measure something else in between, with the machine in the same state.
     """
     return _fit(_vae(), x, x_held, after_epoch, epochs=epochs, lr=1e-3)
 
@@ -108,7 +108,7 @@ def _fit(vae, x, x_held, after_epoch=None, **options):
 
 
 class Pictures(Dataset):
-    """A data set as torchvision's are: each picture becomes a PIL image, then a tensor, whenever it is asked for."""
+    """A data set like torchvision's: it makes a PIL image and then a tensor of a picture each time it is accessed."""
 
     def __init__(self, x: Tensor):
         self.pixels = (x * 255).round().byte().view(-1, 28, 28).numpy()
@@ -156,7 +156,7 @@ def copied(x: Tensor, x_held: Tensor, epochs: int = 10) -> Epochs:
 
 
 def pythae(x: Tensor, x_held: Tensor, epochs: int = 13) -> Epochs:
-    """The library pythae with its own VAE, data set and trainer, and this network."""
+    """The library pythae: its VAE, data set and trainer, with this network."""
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE as PythaeVAE
     from pythae.models import VAEConfig

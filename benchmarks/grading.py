@@ -1,9 +1,9 @@
-"""Time `vae-lessons grade` against `nbgrader autograde` on the same files, and on a whole class; print Markdown tables.
+"""Time `vae-lessons grade` against `nbgrader autograde` on the same files, then on a whole class; print tables.
 
     python benchmarks/grading.py              # 100 submissions of one exercise, marked by both; then a class of 200
 
-Submissions are made up: a mix of right, wrong and unfinished answers. Memory is that of the command and all its
-children, each page counted once (PSS), looked at twice a second. --students 0 leaves the class out.
+Submissions are a made-up mix of right, wrong and unfinished answers. Memory is that of the command and all its
+children, with shared pages counted once (PSS), sampled twice a second. --students 0 skips the class.
 """
 
 import json
@@ -22,7 +22,9 @@ from tqdm import tqdm
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from handed_in import NAMES, hand_in, made_up  # noqa: E402
+from handed_in import KL, hand_in, made_up  # noqa: E402
+
+from vae_course.tasks import EXERCISES  # noqa: E402
 
 LAYOUT = "{name}/{name}.ipynb"  # nbgrader's: submitted/STUDENT/EXERCISE/EXERCISE.ipynb
 
@@ -44,7 +46,7 @@ def measured(command: list, folder: Path) -> tuple[float, float]:
 
 
 def children(process: psutil.Process) -> list[psutil.Process]:
-    """All that a process started, and what these started."""
+    """All descendants of a process."""
     try:
         return process.children(recursive=True)
     except psutil.Error:
@@ -52,7 +54,7 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def memory(process: psutil.Process) -> int:
-    """Bytes of a process; what several share is divided among them."""
+    """Bytes of a process (PSS); shared pages are divided among the processes."""
     try:
         return process.memory_full_info().pss
     except psutil.Error:
@@ -66,19 +68,18 @@ def grade(folder: Path) -> tuple[float, float, dict]:
     return seconds, peak, json.loads((folder / "results" / "report.json").read_text(encoding="utf-8"))
 
 
-def against_nbgrader(number: str, n: int) -> None:
+def against_nbgrader(name: str, n: int) -> None:
     """Mark n submissions of one exercise with both."""
-    name = NAMES[number]
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
-        for student, (book, _) in enumerate(made_up(number, n)):
+        for student, (book, _) in enumerate(made_up(name, n)):
             hand_in(folder / "submitted", f"student-{student:03}", book, name=LAYOUT.format(name=name))
         (folder / "source" / name).mkdir(parents=True)
         shutil.copy(ROOT / "solutions" / f"{name}.ipynb", folder / "source" / name)
         measured([sys.executable, "-m", "nbgrader", "generate_assignment", name], folder)
         ours = grade(folder)
         theirs = measured([sys.executable, "-m", "nbgrader", "autograde", name], folder)
-    print(f"| {n} submissions of exercise {number} | seconds | submissions a second | peak memory, GiB |")
+    print(f"| {n} submissions of {name} | seconds | submissions a second | peak memory, GiB |")
     print("|---|---|---|---|")
     for label, (seconds, peak, *_) in (("`nbgrader autograde`", theirs), ("`vae-lessons grade`", ours)):
         print(f"| {label} | {seconds:.1f} | {n / seconds:.2f} | {peak:.2f} |")
@@ -86,23 +87,23 @@ def against_nbgrader(number: str, n: int) -> None:
 
 
 def whole_class(students: int) -> None:
-    """Mark a class with all exercises in one go."""
+    """Mark all exercises of a class in one run."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
-        for number in tqdm(NAMES, desc="making the class up"):
-            for student, (book, _) in enumerate(made_up(number, students)):
-                hand_in(folder / "submitted", f"student-{student:03}", book, number)
+        for exercise in tqdm(EXERCISES, desc="writing submissions"):
+            for student, (book, _) in enumerate(made_up(exercise, students)):
+                hand_in(folder / "submitted", f"student-{student:03}", book, exercise)
         seconds, peak, report = grade(folder)
     n = report["marked"]
-    print(f"| {students} students, {len(NAMES)} exercises each | |\n|---|---|")
+    print(f"| {students} students, {len(EXERCISES)} exercises each | |\n|---|---|")
     print(f"| submissions | {n} |\n| seconds | {seconds:.0f} |\n| submissions a second | {n / seconds:.1f} |")
     print(f"| peak memory, GiB | {peak:.2f} |\n| verdicts | {json.dumps(report['verdicts'])[1:-1]} |", flush=True)
 
 
 def main(
-    submissions: Annotated[int, typer.Option(help="How many for the comparison with nbgrader; 0 leaves it out.")] = 100,
-    exercise: Annotated[str, typer.Option(help="Of which exercise.")] = "04",
-    students: Annotated[int, typer.Option(help="How many in the class; 0 leaves it out.")] = 200,
+    submissions: Annotated[int, typer.Option(help="Submissions in the comparison with nbgrader; 0 skips it.")] = 100,
+    exercise: Annotated[str, typer.Option(help="The exercise to compare on.")] = KL,
+    students: Annotated[int, typer.Option(help="Students in the class; 0 skips it.")] = 200,
 ) -> None:
     """Run the benchmark and print its results."""
     if submissions:

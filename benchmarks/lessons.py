@@ -1,4 +1,4 @@
-"""Time every lesson and solution from a fresh kernel, with its peak memory; print the rows of README.md's table.
+"""Time every lesson and solution in a new kernel, with its peak memory; print the rows of README.md's table.
 
 python benchmarks/lessons.py
 """
@@ -15,7 +15,7 @@ PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 
 
 def row(source: Path) -> str:
-    """One notebook's line of the table."""
+    """The table row of one notebook."""
     [path, notebook] = next(iter(wanted(source, ROOT).items()))
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     compared = sum("nbval-ignore-output" not in cell.metadata.get("tags", []) for cell in cells)

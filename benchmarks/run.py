@@ -1,8 +1,8 @@
 """Time the course's training loop against others, and against matrix products and Adam alone; write a table and JSON.
 
-    python benchmarks/run.py                 # everything, some minutes; writes benchmarks/results.md and results.json
+    python benchmarks/run.py                 # all, in some minutes; writes benchmarks/results.md and results.json
 
-Each contender (see contenders.py) runs in a process of its own, so that its peak memory is its own.
+Each contender (see contenders.py) runs in a separate process, so that its peak memory can be measured.
 """
 
 import json
@@ -35,7 +35,7 @@ IMPORTS = {
 
 
 def contend(name: str) -> dict:
-    """Run one contender here and return what it did, epoch by epoch."""
+    """Run one contender in this process and return its results by epoch."""
     sys.path.insert(0, str(HERE))
     import contenders
 
@@ -56,7 +56,7 @@ def _peak_gib() -> float:
 
 
 def imports(repeats: int = 11) -> dict[str, float]:
-    """Median seconds of a fresh Python that runs each import, taken in turn."""
+    """Median seconds for each import in a new Python process, measured in turn."""
     seconds = {name: [] for name in IMPORTS}
     program = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
     for _ in range(repeats):
@@ -89,7 +89,7 @@ def table(results: dict, imported: dict[str, float]) -> str:
     for name, result in results.items():
         seconds, time = statistics.median(result["seconds"]), to_target(result, target)
         part = f"{floor / seconds:.0%}"
-        if result.get("floor"):  # measured in turn with it: a ratio for each pair
+        if result.get("floor"):  # the floor was measured in turn with it: a ratio for each pair
             part = f"{statistics.median(f / s for f, s in zip(result['floor'], result['seconds'], strict=True)):.0%}"
         epochs = len(result["elbo"])
         reached = f"not in {epochs} epochs" if time is None else f"{time:.1f}"
@@ -101,7 +101,7 @@ def table(results: dict, imported: dict[str, float]) -> str:
 
 
 def machine() -> dict:
-    """What the figures were measured on."""
+    """The machine on which the results were measured."""
     return {
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -125,11 +125,11 @@ def main(
     results = {}
     for name in tqdm(CONTENDERS, unit="contender"):
         run = subprocess.run([sys.executable, __file__, "--one", name], capture_output=True, encoding="utf-8")
-        found = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
-        if not found:
+        lines = [line for line in run.stdout.splitlines() if line.startswith("RESULT ")]
+        if not lines:
             typer.echo(f"{name} failed:\n{run.stderr[-2000:]}", err=True)
             raise typer.Exit(1)
-        results[name] = json.loads(found[0].removeprefix("RESULT "))
+        results[name] = json.loads(lines[0].removeprefix("RESULT "))
     imported = imports()
     text = table(results, imported)
     (out / "results.md").write_text(text, encoding="utf-8")

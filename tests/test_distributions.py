@@ -1,4 +1,4 @@
-"""Each formula against an independent truth: quadrature, torch.distributions, Monte Carlo with its standard error."""
+"""Each formula against an independent result: quadrature, torch.distributions, Monte Carlo with standard errors."""
 
 import math
 
@@ -99,7 +99,7 @@ def test_samples_have_the_mean_and_variance_asked_for():
     assert abs(torch.corrcoef(z.T)[0, 1]) < 5 / math.sqrt(n)
 
 
-def test_samples_carry_gradients_of_mean_and_log_variance():
+def test_samples_have_gradients_in_mean_and_log_variance():
     mu = torch.zeros(4, requires_grad=True)
     log_var = torch.full((4,), 0.6, requires_grad=True)
     z = D.sample_normal(mu, log_var, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""The faces: the same pixels everywhere, every factor legible, and strong enough for a small VAE to keep."""
+"""The faces: the same pixels everywhere, and every factor strong enough to be read and kept by a small VAE."""
 
 import doctest
 import itertools
@@ -38,7 +38,7 @@ def as_matrix(factors):
 
 
 def readings(read, true):
-    """R² of every continuous factor, and the share of faces whose glasses are read rightly."""
+    """R² of every continuous factor, and the share of faces whose glasses are read correctly."""
     r2 = 1 - (read - true).square().mean(0) / true.var(0)
     scores = dict(zip(FACTORS, r2.tolist(), strict=True))
     glasses = list(FACTORS).index("glasses")
@@ -202,8 +202,8 @@ def test_a_vae_keeps_every_factor():
         ({"skin": torch.tensor([0.0, math.nan])}, "skin: .* got nan"),
         ({"hair": torch.tensor([math.inf, 0.0])}, "hair: .* got inf"),
         ({"glasses": torch.tensor([0.5, 0.0])}, "glasses: expected 0 or 1, got 0.5"),
-        ({"width": torch.zeros(3)}, r"one shape \(n,\), got .*'width': \(3,\)"),
-        ({name: torch.zeros(2, 1) for name in FACTORS}, r"one shape \(n,\), got .*\(2, 1\)"),
+        ({"width": torch.zeros(3)}, r"same shape \(n,\), got .*'width': \(3,\)"),
+        ({name: torch.zeros(2, 1) for name in FACTORS}, r"same shape \(n,\), got .*\(2, 1\)"),
     ],
 )
 def test_bad_factors_are_named(change, message):

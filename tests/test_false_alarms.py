@@ -1,4 +1,4 @@
-"""Solutions pass whatever the seed."""
+"""Solutions pass with every seed."""
 
 import pytest
 from right_answers import SOLUTIONS

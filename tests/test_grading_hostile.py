@@ -1,7 +1,7 @@
-"""Submissions that attack: none gains a point it did not earn, stops the run, or changes another's grade.
+"""Hostile submissions: none gains a point it did not earn, stops the run, or changes another grade.
 
-All are marked in one run, beside honest ones. An attack sits in the answer to `kl/normals` (or in a cell of its own):
-the other answers of the same submission are right, and keep their points. Nothing here runs without a sandbox.
+All are marked in one run with honest ones. Each attack is in the answer to `kl/normals` or in an extra cell; the other
+answers of the same submission are right, and keep their points. Nothing here runs without a sandbox.
 """
 
 import csv
@@ -30,22 +30,22 @@ pytestmark = [needs_sandbox, pytest.mark.long]
 LIMITS = Limits(seconds=3, total_seconds=15, bytes=512 << 20)
 TASK = "kl/normals"
 RIGHT = "return 0.5 * (log_var_p - log_var_q + (log_var_q.exp() + (mu_q - mu_p) ** 2) / log_var_p.exp() - 1).sum(-1)"
-MARK = "left_running_by_a_student"  # in the command line of what is left running
+MARK = "left_running_by_a_student"  # in the command line of processes that are left running
 REFERENCES, ANSWER = (
     "vae_course.tasks.ex04_kl_divergence",
     "normals",
-)  # the module and the function that answers the task
+)  # module and function with the answer to the task
 REFERENCES_FILE = f"{REFERENCES.replace('.', '/')}.py"
 
 
 def function(body):
-    """An answer to the task with this body."""
+    """An answer to the task, from its body."""
     return "def kl_normals(mu_q, log_var_q, mu_p, log_var_p):\n" + textwrap.indent(
         textwrap.dedent(body).strip(), "    "
     )
 
 
-# name: (body of the answer, verdict that is expected of it)
+# name: (body of the answer, expected verdict)
 IN_THE_ANSWER = {
     "endless loop": ("while True: pass", "timeout"),
     "loop that swallows everything": (
@@ -130,9 +130,9 @@ IN_THE_ANSWER = {
     ),
     "looks for the references in memory": (
         "import gc, types\n"
-        "found = [o for o in gc.get_objects() if isinstance(o, types.FunctionType)]\n"
-        f"found = [o for o in found if o.__module__ == '{REFERENCES}' and o.__name__ == '{ANSWER}']\n"
-        "return found[0](mu_q, log_var_q, mu_p, log_var_p)",
+        "functions = [o for o in gc.get_objects() if isinstance(o, types.FunctionType)]\n"
+        f"functions = [o for o in functions if o.__module__ == '{REFERENCES}' and o.__name__ == '{ANSWER}']\n"
+        "return functions[0](mu_q, log_var_q, mu_p, log_var_p)",
         "raised",
     ),
     "the library's function": (
@@ -230,7 +230,7 @@ IN_THE_ANSWER = {
     ),
 }
 
-# name: source of a cell that stands before all answers; the answer itself is a stub that gives zeros
+# name: source of a cell before all answers; the answer itself returns zeros
 IN_A_CELL = {
     "patched torch": "torch.allclose = torch.equal = torch.isclose = lambda *_, **__: True",
     "patched tensors": "torch.Tensor.__eq__ = lambda *_: True\ntorch.Tensor.numpy = lambda self: self",
@@ -265,7 +265,7 @@ IN_A_CELL = {
     ),
 }
 
-# cells before right answers: they cost nothing
+# cells before right answers, which keep their points
 HARMLESS = {
     "warns and prints": "import warnings, sys\nwarnings.warn('careful')\nprint('hello')\nprint('oh', file=sys.stderr)",
     "magics": "%matplotlib inline\n%time sum([1])\n!echo hello",
@@ -295,7 +295,7 @@ ZERO = function("return torch.zeros(len(mu_q))")
 
 
 def files(folder):
-    """Files that are no notebooks, or odd ones: by student, the bytes."""
+    """Invalid or odd notebook files: their bytes, by student."""
     book = notebook()
     version = nbformat.writes(book).replace('"nbformat": 4', '"nbformat": 99')
     return {
@@ -316,7 +316,7 @@ def files(folder):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Everything marked once: the folder, its summary, and what a server on this machine was sent."""
+    """Mark everything once: the folder, the summary, a server that must not be contacted, and the seconds."""
     folder = tmp_path_factory.mktemp("hostile")
     submissions, results = folder / "submissions", folder / "results"
     sentinel = folder / "sentinel"
@@ -356,32 +356,32 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grades(run):
-    """Points and verdicts by student and task."""
+    """The rows of grades.csv by student and task."""
     with open(run[0] / "results" / "grades.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    found = {}
+    by_student = {}
     for row in rows:
-        found.setdefault(row["student"], {})[row["task"]] = row
-    return found
+        by_student.setdefault(row["student"], {})[row["task"]] = row
+    return by_student
 
 
-def others(grades, student):
+def other_verdicts(grades, student):
     return {task: row["verdict"] for task, row in grades[student].items() if task != TASK}
 
 
-def test_the_verdicts_that_attacks_expect_exist():
+def test_the_verdicts_expected_of_attacks_exist():
     expected = {kind for _, kinds in IN_THE_ANSWER.values() if kinds for kind in kinds.split(" or ")}
     assert expected <= set(Kind)
 
 
-def test_modules_that_an_attack_patches_are_there():
+def test_modules_that_an_attack_patches_exist():
     for name in ("vae_course", "vae_course.visible.observe", "vae_course.visible.protocol"):
         assert importlib.util.find_spec(name)
 
 
 @pytest.mark.parametrize("name", [name for name in IN_THE_ANSWER if name.startswith(("reads", "looks"))])
-def test_what_an_attack_reads_is_there_outside_and_would_pass(name):
-    """So that it is the sandbox that stops it, and no misspelt name."""
+def test_an_attack_that_reads_answers_passes_outside_the_sandbox(name):
+    """So it is the sandbox that stops the attack, not a misspelt name."""
     source = (
         function(IN_THE_ANSWER[name][0]).replace("SUBMISSIONS/honest", f"{ROOT}/solutions").replace("ROOT", str(ROOT))
     )
@@ -391,13 +391,13 @@ def test_what_an_attack_reads_is_there_outside_and_would_pass(name):
 
 
 @pytest.mark.parametrize("name", IN_THE_ANSWER)
-def test_an_attack_in_an_answer_costs_that_answer_alone(grades, name):
+def test_an_attack_in_an_answer_costs_only_that_answer(grades, name):
     row = grades[name][TASK]
     assert float(row["points"]) == 0
     expected = IN_THE_ANSWER[name][1]
     assert row["verdict"] != "passed"
     assert expected is None or row["verdict"] in expected.split(" or "), row
-    assert set(others(grades, name).values()) == {"passed"}
+    assert set(other_verdicts(grades, name).values()) == {"passed"}
 
 
 @pytest.mark.parametrize("name", IN_A_CELL)
@@ -408,27 +408,27 @@ def test_an_attack_in_a_cell_gains_nothing(grades, name):
 
 @pytest.mark.parametrize("name", ["patched torch", "patched numpy", "input transformer"])
 def test_right_answers_beside_a_patch_keep_their_points(grades, name):
-    assert set(others(grades, name).values()) == {"passed"}
+    assert set(other_verdicts(grades, name).values()) == {"passed"}
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_is_only_odd_costs_nothing(grades, name):
+def test_harmless_oddities_cost_nothing(grades, name):
     assert {row["verdict"] for row in grades[name].values()} == {"passed"}
 
 
 @pytest.mark.parametrize("name", [*files(None), "link", "pipe", "folder"])
-def test_what_is_no_notebook_is_unreadable_and_said_to_be(run, grades, name):
+def test_invalid_notebooks_are_reported_as_unreadable(run, grades, name):
     assert {row["verdict"] for row in grades[name].values()} == {"unreadable"}
     assert {row["points"] for row in grades[name].values()} == {"0"}
     assert any(trouble.startswith(f"{name}/ex04_kl_divergence: ") for trouble in run[1].troubles)
 
 
-def test_odd_names_are_left_alone_and_told(run, grades):
+def test_odd_names_are_ignored_and_reported(run, grades):
     assert "odd names" not in grades
     assert "linked folder" not in grades
-    told = [trouble for trouble in run[1].troubles if trouble.startswith(("odd names", "linked folder"))]
-    assert len(told) == 3
-    assert any("was ex04_kl_divergence.ipynb meant?" in trouble for trouble in told)
+    reported = [trouble for trouble in run[1].troubles if trouble.startswith(("odd names", "linked folder"))]
+    assert len(reported) == 3
+    assert any("was ex04_kl_divergence.ipynb meant?" in trouble for trouble in reported)
     assert {row["verdict"] for row in grades['=1+1, "李" <b>\'é\n'].values()} == {"passed"}
 
 
@@ -448,8 +448,8 @@ def test_nothing_outside_was_touched(run):
 
 
 def test_nothing_is_left_running(run):
-    left = [process for process in psutil.process_iter(["cmdline"]) if MARK in " ".join(process.info["cmdline"] or ())]
-    assert not left
+    running = [p for p in psutil.process_iter(["cmdline"]) if MARK in " ".join(p.info["cmdline"] or ())]
+    assert not running
 
 
 def test_no_submission_takes_more_than_its_limit(run):
@@ -463,7 +463,7 @@ def test_feedback_pages_escape_what_students_wrote(run):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_the_report_says_what_the_sandbox_was_and_what_needs_an_eye(run):
+def test_the_report_describes_the_sandbox_and_lists_problems(run):
     report = json.loads((run[0] / "results" / "report.json").read_text(encoding="utf-8"))
     assert report["sandbox"] == SANDBOX.report()
     assert report["limits"]["seconds"] == 3

@@ -1,4 +1,4 @@
-"""The exercises in the real nbgrader, and our grades in its gradebook, export and form grader."""
+"""The exercises in the real nbgrader, and our grades in its gradebook, its export and its form grader."""
 
 import copy
 import csv
@@ -56,10 +56,10 @@ def nbgrader_command(folder, *arguments):
 
 
 def points(folder, student, name):
-    """The points that a gradebook holds, by cell."""
+    """The points in a gradebook, by cell."""
     with closing(Gradebook(f"sqlite:///{folder / 'gradebook.db'}")) as gradebook:
         notebooks = gradebook.find_submission(name, student).notebooks
-        return {grade.name: grade.auto_score for one in notebooks for grade in one.grades}
+        return {grade.name: grade.auto_score for book in notebooks for grade in book.grades}
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -102,7 +102,7 @@ def in_words(book, text):
 
 @pytest.fixture
 def course(tmp_path):
-    """A class marked into a gradebook: one answered the question in words, one did not, one cannot be read."""
+    """Three submissions, marked into a gradebook: with a written answer, without one, and unreadable."""
     collect(tmp_path, "ann", in_words(answered(), "At σ = 1 the pull ends."))
     collect(tmp_path, "李 bob", notebook(folder="exercises"))
     collect(tmp_path, "eve", b"nothing")
@@ -133,9 +133,9 @@ def test_the_gradebook_holds_the_points(course):
 
 
 def changed(change):
-    """A solved exercise with an answer in words, as JSON, after a change to its cells."""
+    """A solved exercise with a written answer, as JSON, after a change to its cells."""
     book = json.loads(nbformat.writes(in_words(answered(), "My answer.")))
-    change(book["cells"], {one["id"]: one for one in book["cells"]})
+    change(book["cells"], {cell["id"]: cell for cell in book["cells"]})
     return json.dumps(book).encode()
 
 
@@ -146,7 +146,7 @@ def split(cells, by_id):
 
 KEPT = {
     "plain": lambda cells, by_id: None,
-    "no metadata": lambda cells, by_id: [one["metadata"].clear() for one in cells],
+    "no metadata": lambda cells, by_id: [cell["metadata"].clear() for cell in cells],
     "split": split,
     "answer twice": lambda cells, by_id: cells.insert(3, copy.deepcopy(by_id["kl-discrete"]) | {"id": "second"}),
     "same id twice": lambda cells, by_id: cells.insert(3, copy.deepcopy(by_id["kl-discrete"])),
@@ -160,7 +160,7 @@ KEPT = {
 }
 
 
-def test_an_answer_in_words_is_read_by_a_person_whatever_became_of_the_cells(tmp_path):
+def test_a_written_answer_is_marked_by_hand_whatever_happened_to_the_cells(tmp_path):
     for student, change in KEPT.items():
         collect(tmp_path, student, changed(change))
     collect(tmp_path, "gone", changed(lambda cells, by_id: cells.remove(by_id[WORDS])))
@@ -171,18 +171,18 @@ def test_an_answer_in_words_is_read_by_a_person_whatever_became_of_the_cells(tmp
         assert needs_a_person(tmp_path, student), student
         written = nbformat.read(tmp_path / "autograded" / student / KL / f"{KL}.ipynb", as_version=4)
         nbformat.validate(written)
-        assert [one.source for one in written.cells if one.id == WORDS] == ["My answer."]
+        assert [cell.source for cell in written.cells if cell.id == WORDS] == ["My answer."]
     assert points(tmp_path, "gone", KL)[WORDS] == 0
-    assert f"gone/{KL}: written-1: this cell, for the answer in words, is missing" in summary.troubles
+    assert f"gone/{KL}: written-1: this cell, for the written answer, is missing" in summary.troubles
 
 
-def test_an_answer_in_words_is_read_by_a_person_also_where_nbgrader_refuses_the_notebook(tmp_path, monkeypatch):
+def test_a_written_answer_is_marked_by_hand_even_if_nbgrader_refuses_the_notebook(tmp_path, monkeypatch):
     def refuse(*_):
         raise ValueError("refused")
 
     monkeypatch.setattr(gradebook, "_write_notebook", refuse)
     collect(tmp_path, "ann", in_words(answered(), "My answer."))
-    assert again(tmp_path).troubles == [f"ann/{KL}: its grades are in the gradebook, its notebook is not (refused)"]
+    assert again(tmp_path).troubles == [f"ann/{KL}: its grades are in the gradebook, but its notebook is not (refused)"]
     assert points(tmp_path, "ann", KL)["kl-split-check"] == 3
     assert needs_a_person(tmp_path, "ann")
 
@@ -195,8 +195,8 @@ MARKUP = """<script>alert(1)</script> <img src=x onerror=alert(1)> </div>
 FORMULAS = r"$p<q$ and $\mathrm{KL}(q\|p)\ge 0$, $$\begin{aligned}a&=b\\&<c\end{aligned}$$ *so* `x<y`"
 
 
-def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
-    """The form grader and the feedback pages show it as Markdown, HTML included, to whoever marks."""
+def test_html_in_a_students_text_is_escaped(tmp_path):
+    """The form grader and the feedback pages render it as Markdown, which may contain HTML."""
     raising = f"def split_kl(q_z_given_x, p_z):\n    raise ValueError({MARKUP!r})"
     book = in_words(answered(kl__split=raising), MARKUP + FORMULAS)
     book.cells.append(nbformat.v4.new_markdown_cell(MARKUP))
@@ -207,14 +207,14 @@ def test_what_a_student_wrote_is_no_page_of_its_own(tmp_path):
     whole = (tmp_path / "feedback" / "eve" / KL / f"{KL}.html").read_text(encoding="utf-8")
     assert "ValueError" in whole
     assert "alert(1)</script>" not in whole
-    page = markdown2html(next(one.source for one in cells if one.id == WORDS))
+    page = markdown2html(next(cell.source for cell in cells if cell.id == WORDS))
     for bad in ("<script", "<img", "</div", 'href="javascript', 'href="vbscript'):
         assert bad not in page.lower()
     for good in ("$p&lt; q$", r"\begin{aligned}a&amp;=b\\&amp;&lt; c\end{aligned}", "<em>so</em>"):
         assert good in page
 
 
-def test_what_is_no_gradebook_is_left_whole(tmp_path):
+def test_a_file_that_is_not_a_gradebook_is_not_changed(tmp_path):
     collect(tmp_path, "ann", answered())
     (tmp_path / "gradebook.db").write_text("a letter to a friend, longer than a hundred bytes, " * 4, encoding="utf-8")
     with pytest.raises(GradingError, match=r"gradebook\.db cannot be written as nbgrader's gradebook"):
@@ -254,14 +254,14 @@ def test_the_form_grader_shows_the_answers_and_marks_the_question_in_words(cours
             except (urllib.error.URLError, ConnectionError):
                 assert server.poll() is None
                 time.sleep(0.1)
-        assert [(one["name"], one["num_submissions"]) for one in assignments] == [(KL, 3)]
-        found = {one["student"]: one for one in json.loads(ask(f"api/submitted_notebooks/{KL}/{KL}"))}
-        assert (found["ann"]["code_score"], found["ann"]["needs_manual_grade"]) == (14, True)
-        assert (found["李 bob"]["code_score"], found["李 bob"]["needs_manual_grade"]) == (0, False)
-        page = ask(f"submissions/{found['ann']['id']}/")
+        assert [(row["name"], row["num_submissions"]) for row in assignments] == [(KL, 3)]
+        books = {book["student"]: book for book in json.loads(ask(f"api/submitted_notebooks/{KL}/{KL}"))}
+        assert (books["ann"]["code_score"], books["ann"]["needs_manual_grade"]) == (14, True)
+        assert (books["李 bob"]["code_score"], books["李 bob"]["needs_manual_grade"]) == (0, False)
+        page = ask(f"submissions/{books['ann']['id']}/")
         assert "At σ = 1 the pull ends." in page
         assert "kl/split: passed" in page
-        grades = {one["name"]: one for one in json.loads(ask(f"api/grades?submission_id={found['ann']['id']}"))}
+        grades = {row["name"]: row for row in json.loads(ask(f"api/grades?submission_id={books['ann']['id']}"))}
         ask(f"api/grade/{grades[WORDS]['id']}", manual_score=2.5)
     finally:
         server.terminate()

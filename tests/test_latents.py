@@ -21,7 +21,7 @@ def codes():
     return torch.randn(5000, 2, generator=g) @ mix.T + torch.tensor([10.0, -3.0])
 
 
-def test_a_nudge_has_the_size_asked_for_in_units_of_the_spread(codes):
+def test_a_nudge_has_the_requested_size_in_units_of_the_spread(codes):
     step = nudge(codes, 0.3, torch.Generator().manual_seed(1)) - codes
     in_units = step / codes.std(0)
     assert in_units.mean(0).abs().max() < 5 * 0.3 / math.sqrt(5000)
@@ -44,7 +44,7 @@ def test_samples_of_one_coordinate(codes):
 
 
 def test_codes_without_spread_cannot_be_sampled_like():
-    with pytest.raises(ValueError, match="vary in all their 2 directions"):
+    with pytest.raises(ValueError, match="vary in all 2 directions"):
         sample_like(torch.ones(10, 2), 3)
 
 
@@ -80,7 +80,7 @@ def test_an_arc_turns_evenly_and_its_length_changes_evenly():
     torch.testing.assert_close(lengths, interpolate(a.norm(dim=-1), b.norm(dim=-1), 11))
     turns = torch.acos((path[:-1] * path[1:]).sum(-1) / (lengths[:-1] * lengths[1:]))  # (10, 6)
     torch.testing.assert_close(turns, turns[:1].expand_as(turns))
-    for step in path:  # on the plane of the two ends
+    for step in path:  # in the plane of the two ends
         assert torch.linalg.matrix_rank(torch.stack([a[0], b[0], step[0]]), atol=1e-9) == 2
 
 
@@ -108,7 +108,7 @@ def test_an_attribute_vector_is_the_coefficient_of_regression(codes):
 
 
 def test_matching_undoes_a_correlation():
-    # z = attribute * (1, 0) + other * (0, 1), and the attribute comes with the other nine times of ten
+    # z = attribute * (1, 0) + other * (0, 1), and the two agree nine times out of ten
     has = torch.tensor([1, 0]).repeat_interleave(100).bool()
     other = torch.cat([torch.arange(100) < 90, torch.arange(100) < 10]).long()
     z = torch.stack([has.double(), other.double()], 1)
@@ -116,7 +116,7 @@ def test_matching_undoes_a_correlation():
     torch.testing.assert_close(matched_attribute_vector(z, has, other), torch.tensor([1.0, 0.0], dtype=torch.float64))
 
 
-def test_matching_weighs_strata_by_their_pictures_and_leaves_out_those_of_one_kind():
+def test_matching_weights_strata_by_their_pictures_and_skips_those_with_only_one_kind():
     z = torch.tensor([0.0, 2.0, 2.0, 5.0, 6.0, 100.0])[:, None]
     has = torch.tensor([False, True, True, False, True, True])
     match = torch.tensor([0, 0, 0, 1, 1, 2])

@@ -1,4 +1,4 @@
-"""Numbers in a lesson's claims and summary come from its cells: from an assertion, a setting, or a compared output."""
+"""Numbers in a lesson's claims and summary come from its cells: an assertion, a setting, or a compared output."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = r"(?<![\w.^{])\d+(?:,\d{3})*(?:\.\d+)?(?![\w}])"
 BOUND = rf"\b(?:over|under|above|below|less than|more than|fewer than|at least|at most|within|about|by) ({NUMBER})"
-ELSEWHERE = "|".join(  # numbers that no cell gives: in formulas, code and links, of lessons and sections
+ELSEWHERE = "|".join(  # numbers that need no cell: in formulas, code and links, and those of lessons and sections
     (
         r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)",
         r"[Ll]essons? \d\d(?:, \d\d)*(?: (?:to|and) \d\d)?|\(\d\d(?:, \d\d)*\)|section \d+",
@@ -29,18 +29,18 @@ def code(cell):
 
 
 def constants(tree):
-    """The numbers that stand in code; a share also as a percentage, or as what is left of the whole."""
-    found = {
+    """The numbers in the code; also shares as percentages, and their complements to 1."""
+    numbers = {
         float(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and type(node.value) in (int, float)
     }
-    found |= {abs(1 - value) for value in found if value < 2}
-    return {round(scaled, 9) for value in found for scaled in (value, 100 * value)}
+    numbers |= {abs(1 - value) for value in numbers if value < 2}
+    return {round(scaled, 9) for value in numbers for scaled in (value, 100 * value)}
 
 
 def printed(tree):
-    """The words that `print` is given, without what it formats."""
+    """The literal text in calls of `print`, without formatted values."""
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "print":
             for argument in call.args:
@@ -50,7 +50,7 @@ def printed(tree):
 
 
 def unsupported(notebook):
-    """Numbers over 2 that a claim or the summary gives and no cell does, each with its sentence."""
+    """Numbers above 2 in a claim or the summary that no cell contains, each with its sentence."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     known = set().union(*(constants(code(cell)) for cell in cells))
     shown = set()
@@ -58,17 +58,17 @@ def unsupported(notebook):
         if "nbval-ignore-output" not in cell.metadata.get("tags", []):
             for output in cell.outputs:
                 shown |= values(NUMBER, output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    found = []
+    missing = []
     for tree in map(code, cells):
         if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
             for text in printed(tree):
                 bounds = values(BOUND, text)
-                found += [(n, text) for n in bounds if n > 2 and n not in constants(tree)]
-                found += [(n, text) for n in values(NUMBER, text) - bounds if n > 2 and n not in known]
+                missing += [(n, text) for n in bounds if n > 2 and n not in constants(tree)]
+                missing += [(n, text) for n in values(NUMBER, text) - bounds if n > 2 and n not in known]
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     summary = re.search(r"^## Summary\n(.*?)(?=^#|\*\*Back|\Z)", text, re.S | re.M)
     summary = re.sub(ELSEWHERE, "", summary[1] if summary else "", flags=re.S)
-    return found + [(n, "summary") for n in values(NUMBER, summary) if n > 2 and n not in known | shown]
+    return missing + [(n, "summary") for n in values(NUMBER, summary) if n > 2 and n not in known | shown]
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
@@ -85,11 +85,11 @@ def lesson(claim, summary, tags=()):
     return new_notebook(cells=[setting, asserting, table, new_markdown_cell(f"## Summary\n\n- {summary}")])
 
 
-def test_numbers_that_no_cell_gives_are_found():
+def test_numbers_that_no_cell_contains_are_found():
     right = "After 30 epochs over 12 nats; under 5 % of {n}"
     assert not unsupported(lesson(right, "It costs 47.25 nats; see lesson 07."))
     assert unsupported(lesson(right, "It costs 48 nats.")) == [(48, "summary")]
     assert unsupported(lesson(right, "It costs 47.25 nats.", ["nbval-ignore-output"])) == [(47.25, "summary")]
     assert [number for number, _ in unsupported(lesson("over 13 nats", ""))] == [13]
-    assert [number for number, _ in unsupported(lesson("over 30 nats", ""))] == [30]  # a setting is no bound
+    assert [number for number, _ in unsupported(lesson("over 30 nats", ""))] == [30]  # a setting is not a bound
     assert [number for number, _ in unsupported(lesson("After 31 epochs", ""))] == [31]

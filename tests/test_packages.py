@@ -1,4 +1,4 @@
-"""Who imports whom: `vae_course` imports `vae_lessons`, never the reverse; a student's code sees neither's secrets."""
+"""Imports: `vae_course` imports `vae_lessons`, never the reverse, and students' code cannot import the answers."""
 
 import importlib
 import json
@@ -13,7 +13,7 @@ import vae_course
 import vae_lessons
 from vae_course.grading.sandbox import copy_visible
 
-LIBRARY = {  # by module: those of the library that it may import, directly or not
+LIBRARY = {  # by module: the modules of the library that it may import, directly or not
     "data": {"faces"},
     "faces": set(),
     "distributions": set(),
@@ -22,14 +22,15 @@ LIBRARY = {  # by module: those of the library that it may import, directly or n
     "evaluation": {"distributions", "latents", "models"},
     "latents": set(),
     "plotting": set(),
-    "widgets": {"plotting"},
+    "fast_figures": set(),
+    "widgets": {"fast_figures", "plotting"},
 }
 
-NOT_THE_INSTALLED_ONE = "import sys; sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]"
+WITHOUT_EDITABLE = "import sys; sys.meta_path = [finder for finder in sys.meta_path if 'editable' not in repr(finder)]"
 
 
 def imported(module, **environment):
-    """The modules of both packages that are loaded when one is imported in a fresh Python."""
+    """The modules of both packages that a new Python loads when it imports this one."""
     program = (
         f"import json, sys, {module}\n"
         "print(json.dumps([name for name in sys.modules if name.split('.')[0] in ('vae_course', 'vae_lessons')]))"
@@ -45,7 +46,7 @@ def modules(package):
 
 
 def test_the_library_has_no_other_modules():
-    assert set(modules(vae_lessons)) - {"checks"} == set(LIBRARY)  # checks: where `check` was until version 1.0
+    assert set(modules(vae_lessons)) - {"checks"} == set(LIBRARY)  # `checks` held `check` until version 1.0
 
 
 @pytest.mark.parametrize("module", LIBRARY)
@@ -61,15 +62,15 @@ def test_an_import_from_the_old_place_says_where_to_look():
 
 @pytest.fixture(scope="module")
 def sandboxed(tmp_path_factory):
-    """What students' code may import, in a folder that comes before the installed packages."""
+    """A folder with the modules that students' code may import, for the front of the path."""
     folder = tmp_path_factory.mktemp("library")
     copy_visible(folder)
     return folder
 
 
-def test_what_students_see_works_without_the_rest(sandboxed):
-    found = imported("vae_course.visible.worker, vae_course.visible.observe", PYTHONPATH=str(sandboxed))
-    assert {name.split(".")[1] for name in found if name.startswith("vae_course.")} == {"visible"}
+def test_the_visible_modules_work_without_the_rest(sandboxed):
+    loaded = imported("vae_course.visible.worker, vae_course.visible.observe", PYTHONPATH=str(sandboxed))
+    assert {name.split(".")[1] for name in loaded if name.startswith("vae_course.")} == {"visible"}
 
 
 def test_students_see_the_library_and_one_folder_and_nothing_else(sandboxed):
@@ -77,13 +78,13 @@ def test_students_see_the_library_and_one_folder_and_nothing_else(sandboxed):
     assert all(name.startswith(("vae_lessons/", "vae_course/visible/")) for name in files - {"vae_course/__init__.py"})
     assert {f"vae_course/visible/{name}.py" for name in modules(vae_course.visible)} <= files
     for name in ("tasks", "judging", "grading"):
-        program = f"{NOT_THE_INSTALLED_ONE}\nimport vae_course.{name}"
+        program = f"{WITHOUT_EDITABLE}\nimport vae_course.{name}"
         environment = {**os.environ, "PYTHONPATH": str(sandboxed)}
         done = subprocess.run(
             [sys.executable, "-P", "-c", program], env=environment, capture_output=True, encoding="utf-8"
         )
         assert f"No module named 'vae_course.{name}'" in done.stderr
-        importlib.import_module(f"vae_course.{name}")  # the real package has it
+        importlib.import_module(f"vae_course.{name}")  # exists in the real package
 
 
 def test_names_of_tasks_need_no_torch():

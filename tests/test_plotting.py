@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import functools
 import io
 import itertools
 
@@ -8,9 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from jupyter_client.manager import run_kernel
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vae_lessons import plotting, widgets
+from vae_lessons.fast_figures import FastFigure
 
 ALT = "Two rows of grey squares, the upper row darker than the lower one."
 
@@ -149,81 +153,152 @@ def test_a_picture_and_its_words_follow_the_slider(shown, monkeypatch):
     assert names.text == ALT
 
 
-def many_things(figure, slope):
-    """A line, an image, bars that widen the axes, legends, ticks and a title that change, axes that are off."""
+SIZE = (6, 2.5)
+
+
+def many_things(figure, k):
+    """A line, an image, bars that widen the axes, legends, ticks and titles that change."""
     left, right, third = figure.subplots(1, 3)
-    left.plot([0, 1], [0, slope], label="line", zorder=3)
-    left.fill_between([0, 1], [0, slope], alpha=0.5)
-    left.set(ylim=(0, 4), title=f"slope {slope // 2}")
+    left.plot([0, 1], [0, k], label="line", zorder=3)
+    left.fill_between([0, 1], [0, k], alpha=0.5)
+    left.set(ylim=(0, 4), title=f"slope {k // 2}")
     left.legend(loc="upper left")
-    right.imshow(np.arange(8).reshape(4, 2) + slope, vmin=0, vmax=20)
-    right.annotate("here", (0, 0), (1, 2 + slope / 10), arrowprops={"arrowstyle": "->"})
-    right.set_xticks([0, 1], ["a", "b" if slope < 3 else "c"])
-    figure.text(0.5, 0.05, f"slope {slope}")
-    figure.legend(labels=["below" if slope < 5 else "steep"], loc="outside lower left")
-    third.bar([0, 1], [1 + slope // 3, 2 + slope // 3], color="C1")
-    if slope < 4:
+    right.imshow(np.arange(8).reshape(4, 2) + k, vmin=0, vmax=20)
+    right.annotate("here", (0, 0), (1, 2 + k / 10), arrowprops={"arrowstyle": "->"})
+    right.set_xticks([0, 1], ["a", "b" if k < 3 else "c"])
+    figure.text(0.5, 0.05, f"slope {k}")
+    figure.legend(labels=["below" if k < 5 else "steep"], loc="outside lower left")
+    figure.suptitle(f"slope {k // 3}")
+    third.bar([0, 1], [1 + k // 3, 2 + k // 3], color="C1")
+    if k < 4:
         third.set_xlabel("all")
-    return f"Slope {slope}."
+    return f"Slope {k}."
 
 
-def differs(picture, draw, slope, first):
-    """The part of the pixels that are not what matplotlib draws; the layout is that of the first picture."""
-    pixels = np.asarray(Image.open(io.BytesIO(picture.value)).convert("RGB")).astype(int)
-    figure = plt.figure(figsize=(8, 3))
-    draw(figure, first)
+def some_axes(figure, k):
+    """As many axes as k says, where it is below 3."""
+    if k < 3:
+        for ax in figure.subplots(1, k, squeeze=False)[0] if k else []:
+            ax.plot([0, 1], [0, k])
+    else:
+        figure.text(0.5, 0.95, f"slope {k}")
+        figure.subplots().plot([0, 1], [0, k])
+    return f"Slope {k}."
+
+
+@functools.cache
+def places(draw, k):
+    """Where matplotlib lays out the axes."""
+    figure = Figure(figsize=SIZE)
+    draw(figure, k)
     figure.draw_without_rendering()
-    places = [ax.get_position() for ax in figure.axes]
-    figure.clear()
+    return [ax.get_position(original=True) for ax in figure.axes]
+
+
+@functools.cache
+def matplotlib_draws(draw, k, first):
+    """The pixels for k, with the layout of the picture for `first`."""
+    figure = Figure(figsize=SIZE)
+    canvas = FigureCanvasAgg(figure)
+    draw(figure, k)
     figure.set_layout_engine("none")
-    draw(figure, slope)
-    for ax, place in zip(figure.axes, places, strict=True):
+    for ax, place in zip(figure.axes, places(draw, first), strict=True):
         ax.set_position(place)
-    figure.canvas.draw()
-    whole = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
-    plt.close(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def differs(png, draw, k, first):
+    """The part of the pixels that are not what matplotlib draws for k, with the layout of the picture for `first`."""
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    whole = matplotlib_draws(draw, k, first)
     assert pixels.shape == whole.shape
     return (pixels != whole).any(-1).mean()
 
 
-def test_pictures_are_what_matplotlib_draws_whatever_came_before(shown, monkeypatch):
-    slider, picture, _, _ = explored(monkeypatch, many_things, size=(8, 3))
-    for slope in (1, 2, 3, 4, 5, 6, 2, 0):
-        slider.value = slope
+def test_pictures_are_what_matplotlib_draws_whatever_came_before():
+    figure = FastFigure(many_things, SIZE)
+    for k in (0, 1, 2, 3, 4, 5, 6, 2, 0):
+        png, sentence = figure.picture(k=k)
+        assert sentence == f"Slope {k}."
         # but for ticks' ends: what stands in the axes lies above them
-        assert differs(picture, many_things, slope, 0) < 0.0005, slope
+        assert differs(png, many_things, k, 0) < 0.0005, k
 
 
-def some_axes(figure, slope):
-    """As many axes as the slope says, where it is below 3."""
-    if slope < 3:
-        for ax in figure.subplots(1, slope, squeeze=False)[0] if slope else []:
-            ax.plot([0, 1], [0, slope])
-    else:
-        figure.text(0.5, 0.95, f"slope {slope}")
-        figure.subplots().plot([0, 1], [0, slope])
-    return f"Slope {slope}."
+def test_the_layout_is_that_of_the_first_picture_with_as_many_axes():
+    figure = FastFigure(some_axes, SIZE)
+    for k, first in ((1, 1), (2, 2), (2, 2), (0, 0), (0, 0), (3, 3), (4, 3), (2, 2), (1, 1)):
+        assert differs(figure.picture(k=k)[0], some_axes, k, first) == 0, k
 
 
-def test_axes_made_ahead_are_taken_only_where_they_fit(shown, monkeypatch):
-    stills = [{"slope": 1}]
-    slider, picture, _, _ = explored(monkeypatch, some_axes, size=(8, 3), stills=stills)
-    for slope, first in ((1, 1), (2, 2), (2, 2), (0, 0), (0, 0), (3, 3), (4, 3), (2, 2), (1, 1)):
-        asyncio.run(move(slider, [slope]))
-        assert differs(picture, some_axes, slope, first) == 0, slope
+CHANGES = {  # what changes beside the line that moves
+    "nothing": lambda figure, ax, k: None,
+    "limits": lambda figure, ax, k: ax.set_xlim(0, 1 + k),
+    "limits round the same ticks": lambda figure, ax, k: ax.set(xticks=[0, 1], xlim=(0, 1 + k)),
+    "large numbers": lambda figure, ax, k: ax.set_ylim(1e6, 1e6 + 1 + k),
+    "scale": lambda figure, ax, k: ax.set_yscale("log" if k else "linear"),
+    "scale of the same ticks": lambda figure, ax, k: (
+        ax.set(yscale=("linear", "log")[k], yticks=[1, 2], yticklabels=["one", "two"]),
+        ax.minorticks_off(),
+    ),
+    "label": lambda figure, ax, k: ax.set_xlabel(f"{k}"),
+    "colour of a label": lambda figure, ax, k: ax.set_xlabel("x", color=f"C{k}"),
+    "size of the title": lambda figure, ax, k: ax.set_title("title", fontsize=9 + k),
+    "grid": lambda figure, ax, k: ax.grid(bool(k)),
+    "place of a tick": lambda figure, ax, k: ax.set_xticks([0.2 + k / 2], [""]),
+    "name of a tick": lambda figure, ax, k: ax.set_xticks([0.5], [f"{k}"]),
+    "look of ticks": lambda figure, ax, k: ax.tick_params(length=2 + 4 * k, labelrotation=45 * k),
+    "minor ticks": lambda figure, ax, k: ax.minorticks_on() if k else None,
+    "shape": lambda figure, ax, k: ax.set(box_aspect=1 if k else None, xticks=[], yticks=[0.1]),
+    "axes off": lambda figure, ax, k: ax.set_axis_off() if k else None,
+    "frame off": lambda figure, ax, k: ax.set_frame_on(not k),
+    "hidden axes": lambda figure, ax, k: ax.set_visible(not k),
+    "colour of the axes": lambda figure, ax, k: ax.set_facecolor(f"C{k}"),
+    "colour of the figure": lambda figure, ax, k: figure.set_facecolor(f"C{k}"),
+    "figure's title": lambda figure, ax, k: figure.suptitle("title" * (k + 1)),
+    "legend": lambda figure, ax, k: ax.legend([f"{k}"]),
+    "figure's legend": lambda figure, ax, k: figure.legend(
+        handles=[plt.Line2D([], [], color=f"C{k}", label="line")], loc="outside lower center"
+    ),
+    "picture": lambda figure, ax, k: ax.imshow(np.eye(2 + k)),
+    "colour bar": lambda figure, ax, k: figure.colorbar(ax.imshow([[k, 2]], vmin=0, vmax=2), extend="max"),
+    "second y axis": lambda figure, ax, k: ax.twinx().plot([k, 2]),
+    "axes in axes": lambda figure, ax, k: ax.inset_axes([0.5, 0.1, 0.4, 0.3]).plot([0, k]),
+    "polar axes": lambda figure, ax, k: figure.add_subplot(1, 2, 2, projection="polar").plot([0, k]),
+    "axes in space": lambda figure, ax, k: figure.add_subplot(1, 2, 2, projection="3d").plot([0, k], [0, 1], [1, 2]),
+    "part of the figure": lambda figure, ax, k: figure.subfigures(1, 2)[1].subplots().plot([0, k]),
+}
 
 
-def test_axes_are_made_ahead(shown, monkeypatch):
-    ready = []
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_what_a_draw_function_asks_for_it_gets(changes):
+    def draw(figure, k):
+        ax = figure.subplots()
+        ax.plot([0, 1], [0.1 + k, 1])
+        ax.set(xlim=(0, 1), ylim=(0.1, 3))
+        changes(figure, ax, k)
 
-    def draw(figure, slope):
-        ready.append(getattr(figure, "made", None) is not None)
-        return slope_figure(figure, slope)
+    figure = FastFigure(draw, SIZE)
+    for k in (0, 1, 0):
+        assert differs(figure.picture(k=k)[0], draw, k, 0) < 0.00001, k  # a pixel, where a tick ends
 
-    slider, _, _, _ = explored(monkeypatch, draw)
-    for slope in (1, 2, 3):
-        asyncio.run(move(slider, [slope]))
-    assert ready[-2:] == [True, True]
+
+def test_two_figures_keep_apart():
+    figures = [FastFigure(draw, SIZE) for draw in (many_things, some_axes)]
+    for k in (1, 1):
+        assert differs(figures[0].picture(k=k)[0], many_things, k, 1) < 0.0005
+        assert differs(figures[1].picture(k=k)[0], some_axes, k, 1) == 0
+
+
+def test_after_an_error_the_next_picture_is_right():
+    def draw(figure, k):
+        figure.subplots().plot([0, 1 / k])
+
+    figure = FastFigure(draw, SIZE)
+    for k in (1, 2):
+        assert differs(figure.picture(k=k)[0], draw, k, 1) == 0
+        with pytest.raises(ZeroDivisionError):
+            figure.picture(k=0)
 
 
 def test_values_that_queue_up_are_not_drawn_one_by_one(shown, monkeypatch):

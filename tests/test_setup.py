@@ -1,4 +1,4 @@
-"""Versions are in step, and `course.py` copes with machines and folders that are not as they should be."""
+"""Versions agree everywhere, and `course.py` copes with unsuitable machines and broken folders."""
 
 import ast
 import errno
@@ -33,7 +33,7 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 
 
 def load(path: Path):
-    """A module from its file."""
+    """Load a module from its file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -42,7 +42,7 @@ def load(path: Path):
 
 @pytest.fixture
 def course(tmp_path):
-    """`course.py` in a folder of its own."""
+    """`course.py` in a new folder."""
     folder = tmp_path / "the course, курс"
     (folder / "notebooks").mkdir(parents=True)
     for name in ("course.py", "pyproject.toml", "constraints.txt"):
@@ -52,7 +52,7 @@ def course(tmp_path):
 
 @pytest.fixture
 def venv(course):
-    """The same with a virtual environment that works and was set up."""
+    """The same with a working virtual environment."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", course.VENV], check=True)
     course.record(course.wanted("test"))
     return Path(course.VENV)
@@ -60,17 +60,17 @@ def venv(course):
 
 @pytest.fixture
 def steps(course, monkeypatch):
-    """Replaces pip by nothing, and lists the steps of the installation that were run."""
-    done = []
+    """Replaces pip by a stub, and records the steps of the installation."""
+    names = []
 
     def run_logged(command, what):
-        done.append(what)
+        names.append(what)
         if "venv" in command:
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", course.VENV], check=True)
 
     monkeypatch.setattr(course, "run_logged", run_logged)
     monkeypatch.setattr(course, "install_small_torch", lambda: None)
-    return done
+    return names
 
 
 # Versions
@@ -91,16 +91,16 @@ def test_pins_are_names_and_versions_only():
 
 
 def test_one_version_of_torch():
-    found = {
+    versions = {
         version
         for path in tracked_files()
         if path.suffix in (".txt", ".toml", ".yml", ".md", ".py")
         for version in re.findall(r"\btorch==([\d.]*\d)", text_of(path))
     }
-    assert found <= {PINS["torch"]}
+    assert versions <= {PINS["torch"]}
 
 
-def test_conda_environment_is_in_step():
+def test_conda_environment_agrees():
     pip = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
     assert CONDA["name"] == PROJECT["name"]
     assert pip == ["-c constraints.txt", "-e ."]
@@ -115,7 +115,7 @@ def test_binder_gets_the_same_python_and_versions():
 
 
 def code_in(path):
-    """The lines of code of a page in markdown, and what stands in backquotes."""
+    """The lines of code in a Markdown page, in blocks and in backquotes."""
     text = path.read_text(encoding="utf-8")
     blocks = re.findall(r"^ *```\w+\n(.*?)^ *```", text, re.M | re.S)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
@@ -130,7 +130,7 @@ def test_pages_name_commands_that_exist(page):
     from vae_course.cli import app
 
     tools = {command.name or command.callback.__name__ for command in app.registered_commands}
-    known = {
+    names_by_pattern = {
         r"(?m)^make ([a-z][\w-]*)": set(
             re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
         ),
@@ -138,7 +138,7 @@ def test_pages_name_commands_that_exist(page):
         r"(?m)^(?:\S+/)?vae-lessons ([a-z]\w*)": tools,
     }
     code = code_in(page)
-    for pattern, names in known.items():
+    for pattern, names in names_by_pattern.items():
         assert set(re.findall(pattern, "\n".join(code))) <= names
     installs = [line for line in code if re.search(r"pip install(?! (?:-q )?-c constraints\.txt )", line)]
     assert not installs
@@ -175,7 +175,7 @@ def tracked_files() -> list[Path]:
 
 
 def text_of(path: Path) -> str:
-    """The file's text; empty where it is not text."""
+    """The file's text; empty if it is not text."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -208,15 +208,15 @@ def test_newer_pythons_are_welcome(course, version):
 
 
 def spins(**variables):
-    """How long torch's threads spin, as OpenMP tells it when torch is loaded after the library."""
+    """How long torch's threads spin, as OpenMP reports it if torch is imported after the library."""
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     program = "import vae_lessons, torch"
     command = [sys.executable, "-c", program]
     environment |= {"OMP_DISPLAY_ENV": "VERBOSE", **variables}
-    told = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", cwd=ROOT).stderr
-    if "GOMP_SPINCOUNT" not in told:
+    report = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", cwd=ROOT).stderr
+    if "GOMP_SPINCOUNT" not in report:
         pytest.skip("torch's OpenMP is not libgomp here")
-    return set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", told))
+    return set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", report))
 
 
 def test_waiting_threads_fall_asleep_soon_unless_the_user_says_otherwise():
@@ -228,7 +228,7 @@ def test_waiting_threads_fall_asleep_soon_unless_the_user_says_otherwise():
     "source", sorted(ROOT.glob("sources/*/*.py")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
 def test_notebooks_import_the_library_before_torch(source):
-    """torch reads how its threads wait when it is loaded."""
+    """torch reads the setting for waiting threads when it is imported."""
     imports = [
         node
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
@@ -262,10 +262,10 @@ def test_no_venv_module_gives_one_line(course, monkeypatch):
     assert not os.path.exists(course.VENV)
 
 
-# A .venv that is not as it should be
+# A broken .venv
 
 
-def test_whole_venv_has_no_fault(course, venv):
+def test_a_working_venv_has_no_fault(course, venv):
     assert course.fault() is None
 
 
@@ -273,7 +273,7 @@ def break_python(course):
     os.remove(course.PYTHON)
 
 
-def dangle_python(course):
+def break_link_to_python(course):
     os.remove(course.PYTHON)
     os.symlink(os.path.join(course.ROOT, "no such python"), course.PYTHON)
 
@@ -303,7 +303,7 @@ def move(course):
     ("damage", "reason"),
     [
         (break_python, "does not run"),
-        (dangle_python, "does not run"),
+        (break_link_to_python, "does not run"),
         (make_for_another_python, "made for 3.8"),
         (leave_unfinished, "did not finish"),
         (move, "another folder, elsewhere"),
@@ -323,18 +323,18 @@ def test_broken_venv_is_rebuilt(course, venv, steps, capsys, damage, reason):
 
 @pytest.mark.parametrize("command", ["setup", "clean"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_is_no_venv_is_left_alone(course, command, kind):
+def test_something_that_is_not_a_venv_is_left_alone(course, command, kind):
     mine = Path(course.VENV)
     if kind == "folder":
         mine.mkdir()
         mine = mine / "notes.txt"
     mine.write_text("mine", encoding="utf-8")
-    with pytest.raises(SystemExit, match="no virtual environment, so it is left alone"):
+    with pytest.raises(SystemExit, match="not a virtual environment, so it is left alone"):
         course.main([command])
     assert mine.read_text(encoding="utf-8") == "mine"
 
 
-def test_a_removal_that_was_interrupted_is_made_good(course, venv, steps, monkeypatch):
+def test_a_removal_that_was_interrupted_is_completed(course, venv, steps, monkeypatch):
     (venv / "lib" / "large").mkdir(parents=True)
     course.record({**course.wanted("test"), "folder": "elsewhere"})
     real = shutil.rmtree
@@ -367,7 +367,7 @@ def test_a_venv_that_somebody_else_made_is_left_alone(course, venv, steps, comma
 # Installing
 
 
-def test_second_time_nothing_is_done(course, steps):
+def test_a_second_setup_does_nothing(course, steps):
     course.main(["setup"])
     assert steps == ["Creating .venv", "Installing"]
     course.main(["setup"])
@@ -392,7 +392,7 @@ def test_extras_stay(course, venv, steps):
     assert course.recorded()["extras"] == "test,bench,site"
 
 
-def test_every_extra_can_be_asked_for(course):
+def test_every_extra_has_an_option(course):
     assert set(dict(course.EXTRAS)) == set(EXTRAS)
 
 
@@ -401,25 +401,25 @@ def test_students_get_what_lessons_need_and_nothing_else(course, steps, monkeypa
     Path(course.ROOT, course.FIRST_NOTEBOOK).touch()
     assert course.main(["lab"]) == 0
     assert course.recorded()["extras"] == ""
-    for needless in ("distributed", "nbgrader", "nbval", "pytest", "jupytext"):
-        assert not [line for line in PROJECT["dependencies"] if Requirement(line).name == needless]
+    for name in ("distributed", "nbgrader", "nbval", "pytest", "jupytext"):
+        assert not [line for line in PROJECT["dependencies"] if Requirement(line).name == name]
     assert course.main(["test"]) == 0
     assert course.recorded()["extras"] == "grade,test"
 
 
-def test_modules_that_were_installed_are_written_down(course):
+def test_installed_modules_are_recorded(course):
     modules = subprocess.check_output([sys.executable, "-c", course.INSTALLED], encoding="utf-8").split()
     assert {"torch", "jupyterlab", "vae_lessons", "mlxtend"} <= set(modules)
     program = course.LOOK_FOR.replace("NAMES", repr([*modules, "no_such_module"]))
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert subprocess.check_output([sys.executable, "-c", program], encoding="utf-8").split() == [
-        here,
+        version,
         "no_such_module",
     ]
 
 
 def test_a_second_set_up_waits_for_the_first(course, steps, monkeypatch, capsys):
-    """The first holds the lock until the second says that it waits, and by then has done everything."""
+    """The first holds the lock until the second reports that it waits, and does all the work before that."""
     program = "import sys, course\nwith course.alone():\n    print('locked', flush=True)\n    sys.stdin.read()"
     first = subprocess.Popen(
         [sys.executable, "-c", program], cwd=course.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -434,10 +434,10 @@ def test_a_second_set_up_waits_for_the_first(course, steps, monkeypatch, capsys)
     monkeypatch.setattr(course.time, "sleep", waited)
     assert course.main(["setup"]) == 0
     assert "Another set-up is running in this folder. Waiting until it is done." in capsys.readouterr().out
-    assert steps == ["Creating .venv", "Installing"]  # by the first, and not again
+    assert steps == ["Creating .venv", "Installing"]  # done by the first only
 
 
-def test_where_there_are_no_locks_one_goes_on(course, monkeypatch):
+def test_setup_works_without_locks(course, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
     def unknown(file, kind):
@@ -450,18 +450,18 @@ def test_where_there_are_no_locks_one_goes_on(course, monkeypatch):
 
 @pytest.fixture
 def commands(course, monkeypatch):
-    """Pretends to be a machine with Linux without a GPU, and lists the commands that an installation would run."""
-    ran = []
-    monkeypatch.setattr(course, "logged", lambda command, **_: ran.append(command) or 0)
+    """Simulates a Linux machine without a GPU, and records the commands that an installation would run."""
+    commands = []
+    monkeypatch.setattr(course, "logged", lambda command, **_: commands.append(command) or 0)
     monkeypatch.setattr(course, "log_lines", lambda: ["error: no answer"])
     monkeypatch.setattr(course, "ask", lambda program: [])
     monkeypatch.setattr(course, "brings_cuda", lambda: True)
     monkeypatch.setattr(course, "has_nvidia", lambda: False)
     os.mkdir(course.VENV)
-    return ran
+    return commands
 
 
-def test_without_a_gpu_torch_comes_without_its_libraries(course, commands):
+def test_without_a_gpu_torch_comes_without_cuda(course, commands):
     course.install("")
     get_uv, uv, pip = commands
     assert get_uv[-3:-1] == ["--target", os.path.join(course.VENV, "uv")]
@@ -475,10 +475,10 @@ def fail_at(number, course, commands, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["no uv", "no torch for it"])
-def test_where_that_fails_pip_has_its_way_if_there_is_space(course, commands, monkeypatch, capsys, number):
+def test_if_that_fails_pip_installs_its_usual_build_if_there_is_space(course, commands, monkeypatch, capsys, number):
     fail_at(number, course, commands, monkeypatch)
     course.install("")
-    assert "could not be had (error: no answer), so pip takes its usual build" in capsys.readouterr().out
+    assert "could not be installed (error: no answer), so pip installs the default build" in capsys.readouterr().out
     assert commands[-1][-2:] == ["-e", "."]
     assert course.recorded()["finished"]
     course.record({"finished": False})
@@ -489,9 +489,9 @@ def test_where_that_fails_pip_has_its_way_if_there_is_space(course, commands, mo
     assert course.recorded() == {"finished": False}  # as before
 
 
-def test_half_a_torch_is_taken_away(course, commands, monkeypatch):
-    says = {course.TORCH: ["torch of another version"], "import torch": None}
-    monkeypatch.setattr(course, "ask", lambda program: says.get(program, []))
+def test_a_broken_torch_is_uninstalled(course, commands, monkeypatch):
+    answers = {course.TORCH: ["torch of another version"], "import torch": None}
+    monkeypatch.setattr(course, "ask", lambda program: answers.get(program, []))
     fail_at(2, course, commands, monkeypatch)
     course.install("")
     assert [command[-1] for command in commands[-2:]] == ["torch", "."]
@@ -499,7 +499,7 @@ def test_half_a_torch_is_taken_away(course, commands, monkeypatch):
 
 
 @pytest.mark.parametrize("why", ["GPU", "other system", "installed before"])
-def test_torch_is_left_to_pip_where_that_is_right(course, commands, monkeypatch, why):
+def test_otherwise_torch_is_left_to_pip(course, commands, monkeypatch, why):
     if why == "GPU":
         monkeypatch.setattr(course, "has_nvidia", lambda: True)
     if why == "other system":
@@ -539,7 +539,7 @@ def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
     assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
 
 
-def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
+def test_an_interruption_prints_no_traceback_and_is_detected(course, venv, monkeypatch):
     def interrupted(command, what):
         raise KeyboardInterrupt
 
@@ -564,7 +564,7 @@ def test_interruption_is_quiet_and_noticed(course, venv, monkeypatch):
             "HINT: This error might have occurred since this system does not have Windows Long Path support",
             "long paths",
         ),
-        ("Something nobody has seen", "Look into the log"),
+        ("Something nobody has seen", "See the log"),
     ],
 )
 def test_failing_pip_gives_advice(course, venv, capsys, pip_says, advice):
@@ -572,7 +572,7 @@ def test_failing_pip_gives_advice(course, venv, capsys, pip_says, advice):
     with pytest.raises(SystemExit, match=f"Installing failed. .*{advice}.*course-setup.log") as stopped:
         course.run_logged([sys.executable, "-c", program], "Installing")
     assert "\n" not in str(stopped.value)
-    assert capsys.readouterr().err == f"  {pip_says.splitlines()[0]}\n"  # the cause, not what followed from it
+    assert capsys.readouterr().err == f"  {pip_says.splitlines()[0]}\n"  # the cause, not its consequences
 
 
 def test_failing_update_keeps_what_worked(course, venv, monkeypatch):
@@ -614,8 +614,8 @@ def test_a_home_that_cannot_be_written_to_is_left_alone(course, monkeypatch):
     assert "JUPYTER_RUNTIME_DIR" not in course.environment() or "JUPYTER_RUNTIME_DIR" in os.environ
 
 
-def test_no_letter_is_an_error_whatever_the_locale(course, venv):
-    """The folder's name has letters that neither the terminal nor the file system knows here."""
+def test_any_folder_name_works_in_any_locale(course, venv):
+    """The folder's name has letters that the terminal and the file system cannot encode here."""
     course.record({**course.wanted("test"), "folder": "elsewhere, где-то"})
     environment = {**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PATH": "", "PIP_NO_INDEX": "1"}
     command = [sys.executable, "course.py", "setup"]
@@ -625,12 +625,14 @@ def test_no_letter_is_an_error_whatever_the_locale(course, venv):
 
 
 @pytest.mark.parametrize("command", ["lab", "test"])
-def test_an_option_of_another_program_is_told_where_it_belongs(course, capsys, command):
+def test_an_option_of_another_program_gets_advice(course, capsys, command):
     with pytest.raises(SystemExit):
         course.main([command, "--no-browser", "--port=7"])
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("course.py: error: --no-browser? What is meant for JupyterLab, pytest or Sphinx follows --")
-    assert said.endswith(f"as in `course.py {command} -- --no-browser --port=7`")
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(
+        "course.py: error: unknown argument --no-browser. Arguments for JupyterLab, pytest or Sphinx go after --"
+    )
+    assert line.endswith(f"as in `course.py {command} -- --no-browser --port=7`")
 
 
 def test_unwritable_folder_gives_one_line(course, monkeypatch):
@@ -651,7 +653,7 @@ def test_full_disk_gives_one_line(course, monkeypatch):
 
 @pytest.fixture
 def ran(course, venv, monkeypatch):
-    """Lists the commands that would have been run, each with its environment."""
+    """Records the commands that would have been run, each with its environment."""
     calls = []
     monkeypatch.setattr(course, "run", lambda command, env: calls.append((command, env)) or 0)
     return calls
@@ -675,8 +677,8 @@ def test_lab_without_its_notebook_says_so(course, ran):
     assert not ran
 
 
-@pytest.mark.parametrize(("code", "said"), [(0, "Open build/site/index.html"), (1, "")])
-def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatch, capsys, code, said):
+@pytest.mark.parametrize(("code", "message"), [(0, "Open build/site/index.html"), (1, "")])
+def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatch, capsys, code, message):
     calls = []
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command) or code)
     old = Path(course.ROOT, "build", "site", "old.html")
@@ -688,10 +690,10 @@ def test_site_is_built_from_the_stored_notebooks(course, venv, steps, monkeypatc
     [command] = calls
     assert command[1:3] == ["-m", "sphinx"]
     assert command[-3:] == [".", "build/site", "-W"]
-    assert said in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
-def test_test_runs_everything_and_tells_the_worst(course, venv, steps, monkeypatch, capsys):
+def test_test_runs_everything_and_fails_if_anything_does(course, venv, steps, monkeypatch, capsys):
     codes, calls = iter([1, 0, 0]), []
     monkeypatch.setattr(course, "run", lambda command, env: calls.append(command[2:]) or next(codes))
     (Path(course.ROOT) / "tests").mkdir()
@@ -736,7 +738,7 @@ def test_nbval_compares_outputs_in_this_environment(tmp_path):
     )
     ignored.metadata["tags"] = ["nbval-ignore-output"]
     nbformat.write(v4.new_notebook(cells=[same, other, ignored, mine]), tmp_path / "a.ipynb")
-    kernel = tmp_path / "data" / "kernels" / "python3"  # a kernel of the same name, of some other Python
+    kernel = tmp_path / "data" / "kernels" / "python3"  # a kernel with the same name, of another Python
     kernel.mkdir(parents=True)
     (kernel / "kernel.json").write_text(
         json.dumps({"argv": ["other"], "display_name": "", "language": "python"}), encoding="utf-8"
@@ -756,7 +758,7 @@ def test_nbval_compares_outputs_in_this_environment(tmp_path):
     assert "1 failed, 3 passed" in done.stdout
 
 
-def test_a_kernel_that_does_not_start_is_started_again_but_not_for_ever(monkeypatch):
+def test_a_kernel_that_does_not_start_is_started_again_a_few_times(monkeypatch):
     tries = []
 
     def start(patience, **named):
@@ -783,6 +785,6 @@ def test_processor_settings_are_counted(monkeypatch, capsys):
     table = capsys.readouterr().out
     assert re.search(r"one thread +7 +0\n", table)
     assert re.search(r"AVX2 +7 +1\n", table)
-    assert re.search(r"AVX-512 +this processor \(AVX2\) does not", table)
+    assert re.search(r"AVX-512 +this processor \(AVX2\) does not support", table)
     monkeypatch.setattr(cpus, "compare", lambda variables, arguments: (7, 0))
     assert cpus.main([]) == 0

@@ -100,7 +100,7 @@ def test_every_row_is_seen_once_an_epoch():
     assert seen != list(range(10))
 
 
-def test_a_term_that_is_not_finite_stops_it_by_name_before_the_weights_change(line):
+def test_a_term_that_is_not_finite_is_named_before_the_weights_change(line):
     model, _ = model_and_terms()
     before = model.weight.item()
 
@@ -113,16 +113,16 @@ def test_a_term_that_is_not_finite_stops_it_by_name_before_the_weights_change(li
 
 
 def test_the_learning_rate_can_follow_the_training(line):
-    asked = []
+    shares = []
 
     def lr(done):
-        asked.append(done)
+        shares.append(done)
         return 0.0
 
     model, terms = model_and_terms()
     before = model.weight.item()
     fit(model, terms, *line, epochs=2, batch_size=25, lr=lr, progress=False)
-    assert asked[-4:] == [0, 0.25, 0.5, 0.75]
+    assert shares[-4:] == [0, 0.25, 0.5, 0.75]
     assert model.weight.item() == before
 
 
@@ -158,11 +158,11 @@ def test_the_progress_bar_shows_the_terms(line, capsys):
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ((), {}, "data: expected tensors of one length"),
+        ((), {}, "data: expected tensors of the same length"),
         ((torch.zeros(3, 1), torch.zeros(2, 1)), {}, r"got lengths \[3, 2\]"),
         ((torch.zeros(0, 1),), {}, "N > 0"),
-        ((torch.zeros(3, 1),), {"epochs": 0}, "epochs: expected a whole number from 1, got 0"),
-        ((torch.zeros(3, 1),), {"batch_size": 2.5}, "batch_size: expected a whole number from 1, got 2.5"),
+        ((torch.zeros(3, 1),), {"epochs": 0}, "epochs: expected a whole number of at least 1, got 0"),
+        ((torch.zeros(3, 1),), {"batch_size": 2.5}, "batch_size: expected a whole number of at least 1, got 2.5"),
         ((torch.zeros(3, 1),), {}, 'expected a dictionary with the scalar "loss"'),
     ],
 )

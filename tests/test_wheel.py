@@ -1,4 +1,4 @@
-"""The wheel is the course: it brings lessons and exercises along, and lays them out where there is no clone."""
+"""The wheel contains the lessons and exercises, and copies them into a folder without a clone."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def test_every_module_lesson_and_exercise_is_in_it(wheel):
     assert wheel.stat().st_size < 20 << 20
 
 
-def test_it_lays_the_course_out_in_an_empty_folder(wheel, tmp_path):
+def test_it_copies_the_course_into_an_empty_folder(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as file:
         file.extractall(tmp_path / "installed")
 

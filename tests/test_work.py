@@ -1,4 +1,4 @@
-"""A student's copies of the exercises: an update brings what is new and keeps what they wrote."""
+"""A student's copies of the exercises: an update adds what is new and keeps what they wrote."""
 
 import copy
 import json
@@ -113,7 +113,7 @@ def test_only_new_leaves_the_rest_alone(course):
     assert update(course) == {"work/ex04_kl.ipynb": "unchanged", "work/ex05_new.ipynb": "unchanged"}
 
 
-def test_what_a_student_adds_stays_where_it_stood():
+def test_cells_that_a_student_added_stay_in_place():
     written, changed = released(), released()
     written.cells.insert(2, new_code_cell("print(f(1))"))
     written.cells.append(new_markdown_cell("My notes."))
@@ -122,7 +122,7 @@ def test_what_a_student_adds_stays_where_it_stood():
     assert now == ["# Other", STUB, "print(f(1))", "check('a', f)", "Now b.", STUB, "My notes."]
 
 
-def test_a_course_cell_that_both_changed_is_kept_beside_the_new_one():
+def test_a_course_cell_that_both_changed_is_kept_beside_the_new_cell():
     written, changed = released(), released()
     written.cells[3].source = "Now b. I think it is 3."
     assert sources(merge(written, released(), changed))[3] == "Now b. I think it is 3."
@@ -137,7 +137,7 @@ def test_an_answer_to_a_task_that_is_gone_is_kept():
     assert "def f(x):\n    return 2 * x" in sources(merge(written, released(), changed))
 
 
-def test_deleted_cells_come_back_and_doubled_and_retyped_ones_are_kept():
+def test_deleted_cells_come_back_and_cells_that_were_doubled_or_retyped_are_kept():
     written = released()
     doubled = copy.deepcopy(written.cells[1])
     doubled.id, doubled.source = "other", "second try"
@@ -229,7 +229,7 @@ def test_progress_of_all_exercises(course):
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 1), (["--only-new"], 0)], ids=["asked for", "before JupyterLab"])
-def test_a_course_that_is_only_to_be_read_gets_one_line(course, monkeypatch, options, code):
+def test_a_read_only_course_gets_one_line(course, monkeypatch, options, code):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied")
 
@@ -244,22 +244,22 @@ def test_lesson_00_lays_the_exercises_out_once(course):
     assert sources(mine(course))[0] == "# Exercise"
     (course / "work" / "ex04_kl.ipynb").unlink()
     lay_out(course)
-    assert not (course / "work" / "ex04_kl.ipynb").exists()  # a student's folder is the student's
+    assert not (course / "work" / "ex04_kl.ipynb").exists()  # a student may delete an exercise
     lay_out(course / "exercises")  # no course there: nothing happens
     assert not (course / "exercises" / "work").exists()
 
 
 @pytest.fixture
 def installed(course, tmp_path, monkeypatch):
-    """An installed package that brings an exercise and a lesson along, and a folder without a course."""
+    """An installed package that contains an exercise and a lesson."""
     (tmp_path / "content" / "notebooks").mkdir(parents=True)
     (course / "exercises").rename(tmp_path / "content" / "exercises")
     monkeypatch.setattr(work, "PACKAGED", tmp_path / "content")
-    bring_lesson(tmp_path, "# Lesson")
+    package_lesson(tmp_path, "# Lesson")
     return tmp_path
 
 
-def bring_lesson(installed, title):
+def package_lesson(installed, title):
     lesson = exercise(new_markdown_cell(title, id="title"), new_code_cell("1 + 1", id="sum"))
     nbformat.write(lesson, installed / "content" / "notebooks" / "00_start_here.ipynb")
 
@@ -286,7 +286,7 @@ def test_a_lesson_that_was_only_run_is_updated_and_one_that_was_changed_is_not(i
     run = lesson_in(folder)
     run.cells[1].outputs = [nbformat.v4.new_output("stream", text="2")]
     nbformat.write(run, folder / LESSON)
-    bring_lesson(installed, "# Lesson, clearer")
+    package_lesson(installed, "# Lesson, clearer")
     assert update(folder, only_new=True)[LESSON] == "unchanged"
     assert update(folder)[LESSON] == "updated"
     assert sources(lesson_in(folder)) == ["# Lesson, clearer", "1 + 1"]
@@ -296,7 +296,7 @@ def test_a_lesson_that_was_only_run_is_updated_and_one_that_was_changed_is_not(i
     mine.cells[1].source = "1 + 2"
     nbformat.write(mine, folder / LESSON)
     assert update(folder)[LESSON] == "unchanged"
-    bring_lesson(installed, "# Lesson, clearer still")
+    package_lesson(installed, "# Lesson, clearer still")
     assert update(folder)[LESSON] == "left alone: you have changed it"
     assert lesson_in(folder) == mine
 
@@ -313,17 +313,17 @@ def test_a_lesson_that_is_there_already_is_not_overwritten(installed, tmp_path):
 
 @pytest.fixture
 def started(monkeypatch):
-    """The programs that would have been started."""
+    """Records commands instead of starting them."""
     commands = []
     monkeypatch.setattr(cli, "_become", lambda command: commands.append(command) or 0)
     return commands
 
 
-@pytest.mark.parametrize("given", [True, False], ids=["named", "by default"])
-def test_lab_lays_the_course_out_and_opens_it(installed, started, tmp_path, monkeypatch, given):
+@pytest.mark.parametrize("named", [True, False], ids=["named", "by default"])
+def test_lab_lays_the_course_out_and_opens_it(installed, started, tmp_path, monkeypatch, named):
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / ("mine" if given else "vae-course")
-    arguments = ["lab", *(["mine"] if given else []), "--no-browser"]
+    folder = tmp_path / ("mine" if named else "vae-course")
+    arguments = ["lab", *(["mine"] if named else []), "--no-browser"]
     assert CliRunner().invoke(app, arguments).exit_code == 0
     assert f"--ServerApp.root_dir={folder}" in started[0]
     assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in started[0]

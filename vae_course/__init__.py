@@ -1,6 +1,6 @@
-"""What runs the course: tasks and checks, students' folders, marking, building, and the command `vae-lessons`.
+"""The machinery of the course: tasks and checks, students' folders, marking, building, and the command `vae-lessons`.
 
-A student's code may see `vae_lessons` and `vae_course.visible`, and nothing else.
+In marking, a student's code can see only `vae_lessons` and `vae_course.visible`.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ __all__ = ["check", "progress"]
 
 
 def check(name: str, function: Callable) -> None:
-    """Say whether a function does what the task asks.
+    """Check whether a function does what a task asks.
 
     Args:
-        name: the task's, such as "kl/standard_normal".
-        function: the function itself: `check("kl/standard_normal", kl_to_standard_normal)`.
+        name: the task's name, such as "kl/standard_normal".
+        function: the function itself, as in `check("kl/standard_normal", kl_to_standard_normal)`.
 
     Raises:
-        vae_course.judging.check.CheckFailed: it does not; the message names the mistake, if it is a known one.
+        vae_course.judging.check.CheckFailed: it does not. The message names the mistake if it is a known one.
         ValueError: there is no such task.
     """
-    from vae_course.judging.check import check_answer  # it needs torch, which the command line does not
+    from vae_course.judging.check import check_answer  # needs torch, which the command line does not
 
     check_answer(name, function)

@@ -1,4 +1,4 @@
-"""Building notebooks from the scripts that people edit: jupytext reads, nbclient runs, nbgrader takes answers out."""
+"""Build notebooks from scripts: jupytext reads them, nbclient runs them, and nbgrader removes the answers."""
 
 import copy
 import os
@@ -20,16 +20,16 @@ STUB = "raise NotImplementedError  # your code here"
 
 
 class BuildError(Exception):
-    """A notebook could not be built; the message says which one and why."""
+    """A notebook could not be built. The message says which one and why."""
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
-    """The notebook that a jupytext percent script describes: no outputs, and the same ids every time.
+    """Read a jupytext percent script as a notebook without outputs, with the same cell ids every time.
 
     Args:
-        path: a file of `sources/`.
+        path: a file in `sources/`.
     """
-    import jupytext  # with the extra `test`: students build no notebooks
+    import jupytext  # in the extra `test`: students do not build notebooks
 
     try:
         notebook = jupytext.read(path, fmt="py:percent")
@@ -43,10 +43,10 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def read_exercise(path: Path) -> nbformat.NotebookNode:
-    """The notebook with answers that a script of `sources/exercises/` describes, with nbgrader's metadata.
+    """Read a script in `sources/exercises/` as a notebook with answers and nbgrader's metadata.
 
-    A cell `check("topic/what", function)` is graded, with the task's points; the cell with a solution before it is
-    its answer. A markdown cell tagged `written` is marked by a person.
+    A cell `check("topic/name", function)` is graded with the task's points. Its answer is the cell with a solution
+    before it. A markdown cell tagged `written` is marked by a person.
     """
     notebook = read_source(path)
     answer, written = None, 0
@@ -59,10 +59,12 @@ def read_exercise(path: Path) -> nbformat.NotebookNode:
             if answer is not None:
                 raise BuildError(f"{path}: no check for the answer {answer.source[:60]!r}")
             answer = cell
-        elif found := checked(cell.source):
-            task, _ = found
+        elif call := checked(cell.source):
+            task, _ = call
             if task not in POINTS or answer is None:
-                raise BuildError(f"{path}: {task} " + ("has no answer before it" if task in POINTS else "is no task"))
+                raise BuildError(
+                    f"{path}: {task} " + ("has no answer before it" if task in POINTS else "is not a task")
+                )
             answer.id, cell.id = answer_id(task), check_id(task)
             answer.metadata.nbgrader = _nbgrader(answer.id, solution=True)
             cell.metadata.nbgrader = _nbgrader(cell.id, grade=True, locked=True, points=POINTS[task])
@@ -80,7 +82,7 @@ def _nbgrader(name, grade=False, solution=False, locked=False, points=None):
 
 
 def release(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The exercise to hand out: stubs for answers, no outputs. nbgrader's own preprocessors do it."""
+    """The exercise to hand out, made by nbgrader's preprocessors: stubs instead of answers, no outputs."""
     from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
 
     notebook = copy.deepcopy(solved)
@@ -92,7 +94,7 @@ def release(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def is_current(wanted: nbformat.NotebookNode, built: Path) -> bool:
-    """Whether the built notebook has these cells. Outputs are nbval's to compare."""
+    """Whether the built notebook has these cells. nbval compares the outputs."""
     if not built.exists():
         return False
     notebook, _ = ClearOutputPreprocessor().preprocess(nbformat.read(built, as_version=4), {})
@@ -101,7 +103,7 @@ def is_current(wanted: nbformat.NotebookNode, built: Path) -> bool:
 
 
 def wanted(source: Path, root: Path) -> dict[Path, nbformat.NotebookNode]:
-    """The notebooks that are built from a script, not yet run, by where they belong."""
+    """The notebooks to build from a script, not yet run, by target path."""
     name = f"{source.stem}.ipynb"
     if source.parent.name == "lessons":
         return {root / "notebooks" / name: read_source(source)}
@@ -121,7 +123,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeo
     Raises:
         BuildError: a cell failed; the message holds the cell and its traceback.
     """
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one of the same name elsewhere
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not another of that name
     client = NotebookClient(
         notebook,
         timeout=cell_timeout,
@@ -135,4 +137,4 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeo
         client.execute()
     except CellExecutionError as error:
         raise BuildError(f"{name}: {error}") from error
-    notebook.metadata.language_info = {"name": "python"}  # the rest tells which Python ran it
+    notebook.metadata.language_info = {"name": "python"}  # the rest depends on the Python version

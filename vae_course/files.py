@@ -1,4 +1,4 @@
-"""Writing files so that they are complete or not there at all."""
+"""Write files completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ __all__ = ["replacing", "write_notebook"]
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file to write to (UTF-8, line ends as written) that replaces `path` once everything is written."""
+    """A text file (UTF-8, line endings as written) that replaces `path` once it is complete."""
     unfinished = path.with_name(f".{os.getpid()}.unfinished")
     try:
         with open(unfinished, "w", encoding="utf-8", newline="") as file:
@@ -25,8 +25,8 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def write_notebook(notebook: "NotebookNode", path: Path) -> None:
-    """Write a notebook, in a folder that is made if it is not there."""
-    import nbformat  # it takes a second, and not every command needs it
+    """Write a notebook, creating its folder if necessary."""
+    import nbformat  # slow to import, and not every command needs it
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:

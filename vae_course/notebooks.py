@@ -1,4 +1,4 @@
-"""What the course finds in a notebook: a cell's id, the check of an answer, the answer to a task."""
+"""Identify cells of a notebook: their ids, answers and checks."""
 
 import re
 
@@ -10,7 +10,7 @@ CHECK = re.compile(r'check\("([^"]+)", (\w+)\)$')
 
 
 def cell_id(cell: NotebookNode) -> str:
-    """The id of a cell: nbgrader's, else the notebook's own, else none."""
+    """The id of a cell: nbgrader's, else the notebook's own, else an empty string."""
     return cell.metadata.get("nbgrader", {}).get("grade_id") or cell.get("id", "")
 
 
@@ -25,6 +25,6 @@ def check_id(task: str) -> str:
 
 
 def checked(source: str) -> tuple[str, str] | None:
-    """The task and the name of the function in a cell `check("topic/what", function)`; None if it is no such cell."""
-    found = CHECK.match(source)
-    return (found[1], found[2]) if found else None
+    """The task and the function's name in a cell `check("topic/name", function)`; None for any other cell."""
+    match = CHECK.match(source)
+    return (match[1], match[2]) if match else None

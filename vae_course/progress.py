@@ -1,4 +1,4 @@
-"""Which tasks have passed. Kept in the folder `work/`, so that it outlives the kernel."""
+"""Records which tasks have passed, in `work/`, so that the record outlives the kernel."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,12 @@ from vae_course.tasks import EXERCISES
 
 __all__ = ["progress", "recorded", "remember", "report"]
 
-FOLDER = ".course"  # in work/: what the course has to remember about it
+FOLDER = ".course"  # in work/: the course's own files
 _session: dict[str, bool] = {}
 
 
 def remember(task: str, passed: bool) -> None:
-    """Write down the latest verdict; only in memory where the current folder is not a work folder."""
+    """Record the latest verdict; only in memory if the current folder is not a work folder."""
     _session[task] = passed
     if Path(FOLDER).is_dir():
         with replacing(Path(FOLDER) / "progress.json") as file:
@@ -21,16 +21,16 @@ def remember(task: str, passed: bool) -> None:
 
 
 def recorded(work: Path) -> dict[str, bool]:
-    """The verdicts that were written down in a work folder; empty where there are none."""
+    """The verdicts recorded in a work folder; empty if there are none."""
     try:
-        found = json.loads((work / FOLDER / "progress.json").read_text(encoding="utf-8"))
+        verdicts = json.loads((work / FOLDER / "progress.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return verdicts if isinstance(verdicts, dict) else {}
 
 
 def progress(exercise: str) -> None:
-    """Print which tasks of an exercise have passed, and what is next.
+    """Print which tasks of an exercise have passed, and which is next.
 
     Args:
         exercise: its name, such as "ex04_kl_divergence".
@@ -39,7 +39,7 @@ def progress(exercise: str) -> None:
 
 
 def report(exercises: list[str], passed: dict[str, bool]) -> str:
-    """The same as text, for several exercises."""
+    """The progress in several exercises, as text."""
     lines, width = [], max(map(len, exercises), default=0)
     for exercise in exercises:
         if exercise not in EXERCISES:
@@ -49,7 +49,7 @@ def report(exercises: list[str], passed: dict[str, bool]) -> str:
         lines.append(f"{exercise:{width}}  {'■' * len(done)}{'□' * (total - len(done))}  {len(done)} of {total} passed")
         if 0 < len(done) < total or len(exercises) == 1:
             lines += [f"  {'✓' if task in done else '·'} {task}" for task in EXERCISES[exercise]]
-    begun_first = sorted(exercises, key=lambda exercise: not any(map(passed.get, EXERCISES[exercise])))
-    todo = [task for exercise in begun_first for task in EXERCISES[exercise] if not passed.get(task)]
+    started_first = sorted(exercises, key=lambda exercise: not any(map(passed.get, EXERCISES[exercise])))
+    todo = [task for exercise in started_first for task in EXERCISES[exercise] if not passed.get(task)]
     lines.append(f"Next: {todo[0]}" if todo else "Nothing is left to do here.")
     return "\n".join(lines)

@@ -16,51 +16,51 @@ from vae_course.progress import FOLDER
 
 __all__ = ["NoCourse", "is_clone", "lay_out", "merge", "released", "update"]
 
-PACKAGED = Path(__file__).parent / "content"  # exercises and notebooks, where this package was installed from a wheel
-LESSONS = "lessons.json"  # in work/.course: digests of the lessons as they were laid out
+PACKAGED = Path(__file__).parent / "content"  # exercises and notebooks, if installed from a wheel
+LESSONS = "lessons.json"  # in work/.course: digests of the lessons as copied
 
 
 class NoCourse(Exception):
-    """There are no exercises, neither in the folder nor in the installed package; the message says what to do."""
+    """Neither the folder nor the installed package has exercises. The message says what to do."""
 
 
 def is_clone(root: Path) -> bool:
-    """Whether a folder has the released exercises itself, as the repository does, and not only a student's copies."""
+    """Whether a folder contains the released exercises, as the repository does, not just a student's copies."""
     return (root / "exercises").is_dir()
 
 
 def released(root: Path) -> Path:
-    """The folder of the released exercises: that of a clone, else that of the installed package."""
+    """The folder of the released exercises: the clone's, else the installed package's."""
     for folder in (root / "exercises", PACKAGED / "exercises"):
         if folder.is_dir():
             return folder
-    raise NoCourse(f"no exercises in {root / 'exercises'}: run this in the course's folder, or name it")
+    raise NoCourse(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give its path")
 
 
 def lay_out(root: Path = Path("..")) -> None:
-    """Make the student's folder `work/` in a clone that has none. Lesson 00 does so, for those who skipped `make lab`.
+    """Create the student's folder `work/` in a clone that has none. Lesson 00 does this if `make lab` was not run.
 
     Args:
-        root: the folder of the course; by default the one above the running notebook's.
+        root: the folder of the course; by default the parent of the notebook's folder.
     """
     if is_clone(root) and not (root / "work").exists():
-        with suppress(OSError):  # a course that is only to be read
+        with suppress(OSError):  # the folder may be read-only
             update(root, only_new=True)
 
 
 def update(root: Path, only_new: bool = False) -> dict[str, str]:
-    """Bring new and changed exercises into `work/`; and lessons into `notebooks/`, where git does not.
+    """Copy new and changed exercises into `work/` and, unless this is a clone, lessons into `notebooks/`.
 
     Args:
-        root: the folder of the course: a clone, or one that an installed package laid out.
-        only_new: bring only what is not there yet.
+        root: the folder of the course: a clone, or a folder created by an installed package.
+        only_new: copy only missing files.
 
     Returns:
-        By file, such as "work/ex04_kl_divergence.ipynb", what was done: "new", "updated", "renamed", "unchanged", or
-        "left alone: " and why.
+        What was done, by file, such as "work/ex04_kl_divergence.ipynb": "new", "updated", "renamed", "unchanged", or
+        "left alone: " and the reason.
 
     Raises:
-        NoCourse: there is nothing to bring.
+        NoCourse: there is nothing to copy.
     """
     exercises = released(root)
     (root / "work" / FOLDER / "released").mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,14 @@ def _update_exercise(path, work, only_new):
         written = nbformat.read(mine, as_version=4)
     except Exception as error:
         return _left_alone(error)
-    _keep_a_copy(mine, work / FOLDER / "before")
+    _back_up(mine, work / FOLDER / "before")
     write_notebook(merge(written, old, new), mine)
     write_notebook(new, before)
     return "updated"
 
 
 def _rename_from_version_1(*paths):
-    """Give copies of `04_kl_divergence.ipynb` the exercise's present name, `ex04_kl_divergence.ipynb`."""
+    """Rename files of version 1: `04_kl_divergence.ipynb` becomes `ex04_kl_divergence.ipynb`."""
     renamed = False
     for path in paths:
         old = path.with_name(path.name.removeprefix("ex"))
@@ -106,17 +106,17 @@ def _rename_from_version_1(*paths):
 
 
 def _update_lessons(root, only_new):
-    """Bring lessons; one whose cells the student has changed is left alone."""
+    """Copy new and changed lessons, except those that the student has changed."""
     record, done = root / "work" / FOLDER / LESSONS, {}
-    laid_out = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    digests = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     for path in sorted((PACKAGED / "notebooks").glob("*.ipynb")):
         mine, name = root / "notebooks" / path.name, f"notebooks/{path.name}"
         new = nbformat.read(path, as_version=4)
         if not mine.exists():
             write_notebook(new, mine)
-            done[name], laid_out[path.name] = "new", _digest(new)
+            done[name], digests[path.name] = "new", _digest(new)
             continue
-        if only_new or laid_out.get(path.name) == _digest(new):
+        if only_new or digests.get(path.name) == _digest(new):
             done[name] = "unchanged"
             continue
         try:
@@ -124,24 +124,24 @@ def _update_lessons(root, only_new):
         except Exception as error:
             done[name] = _left_alone(error)
             continue
-        if current not in (laid_out.get(path.name), _digest(new)):
+        if current not in (digests.get(path.name), _digest(new)):
             done[name] = "left alone: you have changed it"
             continue
-        _keep_a_copy(mine, root / "work" / FOLDER / "before")
+        _back_up(mine, root / "work" / FOLDER / "before")
         write_notebook(new, mine)
-        done[name], laid_out[path.name] = "updated", _digest(new)
+        done[name], digests[path.name] = "updated", _digest(new)
     with replacing(record) as file:
-        json.dump(laid_out, file, indent=1)
+        json.dump(digests, file, indent=1)
     return done
 
 
 def _digest(notebook):
-    """Of the cells' sources: running a notebook does not change it."""
+    """A digest of the cells' sources, unchanged by running the notebook."""
     return hashlib.sha256(json.dumps([cell.source for cell in notebook.cells]).encode()).hexdigest()
 
 
 def _left_alone(error):
-    return f"left alone: it is not a notebook that can be read ({type(error).__name__})"
+    return f"left alone: it cannot be read as a notebook ({type(error).__name__})"
 
 
 def merge(
@@ -149,28 +149,28 @@ def merge(
 ) -> nbformat.NotebookNode:
     """The new exercise with everything that the student wrote.
 
-    Answers are in their cells. Cells that the student added are where they were; so is the student's version of a cell
-    that is not an answer, if both the student and the course have changed it.
+    Answers stay in their cells, and cells that the student added stay in place. If both the student and the course
+    have changed a cell that is not an answer, the student's version follows the new one.
 
     Args:
         mine: the student's notebook.
-        old: the exercise that it began as, or None where that is unknown.
-        new: the exercise as it is now.
+        old: the exercise that the student started from, or None if unknown.
+        new: the current exercise.
     """
     merged = copy.deepcopy(new)
-    begun = {cell_id(cell): cell for cell in old.cells} if old else {}
-    place = {cell_id(cell): cell for cell in merged.cells}
-    given = {cell.source for notebook in (old, new) if notebook for cell in notebook.cells}
-    own, seen, after = [], set(), None  # own: (the cell to stand after, the student's cell)
+    originals = {cell_id(cell): cell for cell in old.cells} if old else {}
+    targets = {cell_id(cell): cell for cell in merged.cells}
+    released_sources = {cell.source for notebook in (old, new) if notebook for cell in notebook.cells}
+    own, seen, after = [], set(), None  # own: (id of the cell before it, the student's cell)
     for cell in mine.cells:
-        key, target = cell_id(cell), place.get(cell_id(cell))
+        key, target = cell_id(cell), targets.get(cell_id(cell))
         if key in seen or target is None or target.cell_type != cell.cell_type:
-            if cell.source.strip() and cell.source not in given:
+            if cell.source.strip() and cell.source not in released_sources:
                 own.append((after, cell))
             continue
         seen.add(key)
         after = key
-        before = begun.get(key, target).source
+        before = originals.get(key, target).source
         if cell.source in (before, target.source):
             continue
         if before == target.source or target.metadata.get("nbgrader", {}).get("solution"):
@@ -181,18 +181,18 @@ def merge(
             own.append((after, cell))
     for key, cell in reversed(own):
         position = 0 if key is None else 1 + next(n for n, cell in enumerate(merged.cells) if cell_id(cell) == key)
-        merged.cells.insert(position, _as_own(cell))
+        merged.cells.insert(position, _as_students_cell(cell))
     return merged
 
 
-def _as_own(cell):
+def _as_students_cell(cell):
     cell = copy.deepcopy(cell)
     cell.metadata = nbformat.from_dict({})
     cell.id = uuid.uuid4().hex[:8]
     return cell
 
 
-def _keep_a_copy(path, folder):
+def _back_up(path, folder):
     folder.mkdir(exist_ok=True)
     copies = (folder / f"{path.stem}.{number}.ipynb" for number in count(1))
     next(free for free in copies if not free.exists()).write_bytes(path.read_bytes())

@@ -1,3 +1,3 @@
-"""Where `check` was until version 1.0."""
+"""The module that held `check` before version 1.0."""
 
 raise ImportError("`check` and `progress` have moved: write `from vae_course import check, progress`")

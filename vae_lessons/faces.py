@@ -1,9 +1,9 @@
-"""Grey faces drawn from known factors: pictures whose every cause is on record.
+"""Grey faces drawn from known factors: pictures whose causes are all known.
 
-A face is painted from back to front, as with cut paper: hair, neck, shoulders, ears, head, fringe, nose, eyes,
+A face is painted from back to front, like a paper collage: hair, neck, shoulders, ears, head, fringe, nose, eyes,
 brows, glasses, mouth. For each part we compute how far inside its edge a pixel lies, and turn that into a mask
 whose edge is a pixel and a half wide. Moving a part by less than its own thickness then changes the grey levels
-nearly in proportion, which is what lets a linear probe, and a small VAE, read every factor.
+nearly in proportion, so a linear probe, and a small VAE, can recover every factor.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ FACTORS = {
     "smile": Factor(-1.0, 1.0, "continuous"),  # from a frown to a smile
     "glasses": Factor(0.0, 1.0, "binary"),  # without, with
     "width": Factor(-1.0, 1.0, "continuous"),  # from a narrow to a wide face
-    "skin": Factor(-1.0, 1.0, "continuous"),  # from dark to light, and so the next two
+    "skin": Factor(-1.0, 1.0, "continuous"),  # from dark to light, as are the next two
     "hair": Factor(-1.0, 1.0, "continuous"),
     "background": Factor(-1.0, 1.0, "continuous"),
     "eye_distance": Factor(-1.0, 1.0, "continuous"),  # from close together to far apart
@@ -34,14 +34,14 @@ FACTORS = {
     "shift_x": Factor(-1.0, 1.0, "continuous"),  # head from left to right of the middle
 }
 
-CHUNK = 128  # faces painted at once: few enough that at 48×48 they stay in the cache
-OUTLINE = 0.04  # grey level: darker than any skin, hair or background, so that no part melts into the next
+CHUNK = 128  # faces painted at once: few enough to stay in the cache at 48×48
+OUTLINE = 0.04  # grey level: darker than any skin, hair or background, so that every part has a visible edge
 
 
 def draw_factors(n: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Draw the factors of `n` people, each factor independent of the others.
 
-    Continuous factors are uniform over their range, glasses are worn with probability ½.
+    Continuous factors are uniform over their range; glasses are worn with probability ½.
 
     Args:
         n: number of people.
@@ -76,7 +76,7 @@ def render(factors: dict[str, Tensor], size: int = 48) -> Tensor:
         Tensor of shape (n, size * size), float32, from 0 (black) to 1 (white), row by row from the top.
 
     Raises:
-        ValueError: a factor is missing, unknown, not of shape (n,), not finite or outside its range;
+        ValueError: if a factor is missing, unknown, not of shape (n,), not finite or outside its range;
             or size is below 16.
 
     Example:
@@ -109,20 +109,20 @@ def _paint_faces(image: Tensor, f: dict[str, Tensor]) -> None:
 
     x = grid - 0.035 * f["shift_x"]  # (n, 1, size), from the middle of the head
     y = grid[:, None] - 0.02  # (size, 1)
-    side = x.abs()  # one drawing serves both halves of a face
+    side = x.abs()  # a face is symmetric: draw both halves at once
     eye_x = side - (0.27 + 0.08 * f["eye_distance"])
     width = 0.58 + 0.08 * f["width"]
     skin = 0.65 + 0.25 * f["skin"]
     hair = 0.6 + 0.34 * f["hair"]
     # Brows, mouth and glasses are drawn darker on dark skin, lighter on light skin, so that they stand out from
-    # both. Were the ink one grey for all, what a factor does to the pixels would depend more on the skin.
+    # both. With the same grey for all, a factor's effect on the pixels would depend more on the skin.
     ink = 0.02 + 0.25 * (skin - 0.4)
 
     image.copy_((0.66 + 0.3 * f["background"]).expand_as(image))
     head_of_hair = _ellipse(x, y + 0.22, width + 0.09, 0.62)
     paint_outlined(head_of_hair, hair)
     paint_outlined(_ellipse(x, y - 0.7, 0.24, 0.4), skin - 0.1)  # neck
-    paint_outlined(_ellipse(grid, y - 1.2, 0.8, 0.42), 0.3)  # shoulders, which carry no factor and stay put
+    paint_outlined(_ellipse(grid, y - 1.2, 0.8, 0.42), 0.3)  # shoulders, which depend on no factor
     paint_outlined(_ellipse(side - width, y - 0.08, 0.11, 0.14), skin)  # ears
     head = _ellipse(x, y - 0.04, width, 0.66)
     paint_outlined(head, skin)
@@ -139,7 +139,7 @@ def _paint_faces(image: Tensor, f: dict[str, Tensor]) -> None:
     brow_y = -0.28 - 0.06 * f["brows"] + 0.25 * (f["brows"] + 0.2) * eye_x + 2 * eye_x.square()
     paint(_arc(eye_x, y - brow_y, 0.165, 0.06), ink)
 
-    # The glasses keep their place whatever the eyes do, so that putting them on changes the same pixels in all.
+    # The glasses do not move with the eyes, so putting them on changes the same pixels in every face.
     lens = _rounded_box(side - 0.28, y - 0.06, 0.22, 0.165)
     frame = torch.minimum(lens + 0.02, 0.025 - lens)
     bridge = _ellipse(x, y - 0.02, 0.08, 0.03)
@@ -149,8 +149,8 @@ def _paint_faces(image: Tensor, f: dict[str, Tensor]) -> None:
 
 
 # How far inside a shape with half-axes a and b the point (x, y) lies: negative outside, about the distance to the
-# edge when near it. Squares of squares, because a general power rounds differently in vector and in scalar code,
-# and then a face's pixels would depend on how the work is split.
+# edge when near it. Powers are repeated squares: a general power rounds differently in vector and in scalar code, so
+# a face's pixels would depend on how the work is split.
 
 
 def _ellipse(x: Tensor, y: Tensor, a: Tensor | float, b: float) -> Tensor:
@@ -175,7 +175,7 @@ def _checked(factors: dict[str, Tensor]) -> dict[str, Tensor]:
     values = {name: torch.as_tensor(factors[name], dtype=torch.float32, device="cpu") for name in FACTORS}
     shapes = {name: tuple(value.shape) for name, value in values.items()}
     if len(set(shapes.values())) > 1 or values["smile"].ndim != 1:
-        raise ValueError(f"factors: expected tensors of one shape (n,), got {shapes}")
+        raise ValueError(f"factors: expected tensors of the same shape (n,), got {shapes}")
     for name, (low, high, kind) in FACTORS.items():
         value = values[name]
         inside = (value == low) | (value == high) if kind == "binary" else (value >= low) & (value <= high)

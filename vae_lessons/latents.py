@@ -1,4 +1,4 @@
-"""Moves in latent space: nudges, paths, samples, traversals, attribute vectors. They know codes and no model."""
+"""Moves in latent space: nudges, paths, samples, traversals, attribute vectors. They need codes but no model."""
 
 from collections.abc import Sequence
 
@@ -9,20 +9,20 @@ __all__ = ["attribute_vector", "interpolate", "matched_attribute_vector", "nudge
 
 
 def nudge(z: Tensor, r: float, generator: torch.Generator | None = None) -> Tensor:
-    """Move each code in a random direction by r times the codes' own spread: z + r * std(z) * eps, eps ~ N(0, I).
+    """Move each code in a random direction by r times the codes' spread: z + r * std(z) * eps, eps ~ N(0, I).
 
-    The spread is taken for each coordinate, so equal r compares models whose codes have different scales.
+    The spread is measured for each coordinate, so r is comparable between models whose codes have different scales.
 
     Args:
         z: (N, d) codes, N >= 2.
         r: the size of the nudge, in standard deviations of the codes.
-        generator: where eps comes from; torch's global one if None.
+        generator: source of eps; torch's global generator if None.
 
     Returns:
         (N, d)
 
     Example:
-        >>> nudge(torch.ones(3, 2), r=0.5)  # codes without spread stay
+        >>> nudge(torch.ones(3, 2), r=0.5)  # codes without spread do not move
         tensor([[1., 1.],
                 [1., 1.],
                 [1., 1.]])
@@ -36,8 +36,8 @@ def sample_like(z: Tensor, n: int, generator: torch.Generator | None = None) -> 
 
     Args:
         z: (N, d) codes, N > d, whose covariance has full rank.
-        n: how many to draw.
-        generator: where eps comes from; torch's global one if None.
+        n: number of codes to draw.
+        generator: source of eps; torch's global generator if None.
 
     Returns:
         (n, d)
@@ -49,9 +49,7 @@ def sample_like(z: Tensor, n: int, generator: torch.Generator | None = None) -> 
     _check_codes(z)
     cholesky, failed = torch.linalg.cholesky_ex(torch.cov(z.T).reshape(z.shape[1], z.shape[1]))
     if failed:
-        raise ValueError(
-            f"z: expected codes that vary in all their {z.shape[1]} directions; their covariance is singular"
-        )
+        raise ValueError(f"z: expected codes that vary in all {z.shape[1]} directions, got a singular covariance")
     eps = torch.randn(n, z.shape[1], generator=generator, dtype=z.dtype)
     return z.mean(0) + eps @ cholesky.T
 
@@ -60,8 +58,8 @@ def interpolate(z_start: Tensor, z_end: Tensor, steps: int = 8) -> Tensor:
     """Codes on the straight line from one code to another, both ends included.
 
     Args:
-        z_start, z_end: (..., d), of one shape.
-        steps: how many codes, at least 2.
+        z_start, z_end: (..., d), of the same shape.
+        steps: number of codes, at least 2.
 
     Returns:
         (steps, ..., d)
@@ -77,11 +75,11 @@ def interpolate(z_start: Tensor, z_end: Tensor, steps: int = 8) -> Tensor:
 def slerp(z_start: Tensor, z_end: Tensor, steps: int = 8) -> Tensor:
     """Codes on an arc from one code to another: directions turn evenly, lengths change evenly (Shoemake 1985).
 
-    Where the two point the same way, or exactly oppositely so that no arc is singled out, the path is straight.
+    The path is straight if the two have the same direction, or opposite directions, as then the arc is not unique.
 
     Args:
-        z_start, z_end: (..., d), of one shape, not zero.
-        steps: how many codes, at least 2.
+        z_start, z_end: (..., d), of the same shape, not zero.
+        steps: number of codes, at least 2.
 
     Returns:
         (steps, ..., d)
@@ -94,19 +92,19 @@ def slerp(z_start: Tensor, z_end: Tensor, steps: int = 8) -> Tensor:
     lengths = z_start.norm(dim=-1, keepdim=True), z_end.norm(dim=-1, keepdim=True)
     a, b = z_start / lengths[0], z_end / lengths[1]
     angle = torch.acos((a * b).sum(-1, keepdim=True).clamp(-1, 1))
-    parallel = torch.sin(angle) < 1e-3  # acos of a cosine in float32 is no finer
-    angle = torch.where(parallel, 1.0, angle)  # a value that is not used
+    parallel = torch.sin(angle) < 1e-3  # the resolution of acos in float32
+    angle = torch.where(parallel, 1.0, angle)  # the 1 is not used; it avoids 0 / 0
     direction = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
     return torch.where(parallel, (1 - t) * z_start + t * z_end, direction * ((1 - t) * lengths[0] + t * lengths[1]))
 
 
 def traverse(z: Tensor, index: int, values: Sequence[float]) -> Tensor:
-    """Codes of which one coordinate takes each of the values in turn, while the others stay.
+    """Copies of the codes in which one coordinate takes each of the values in turn; the others do not change.
 
     Args:
         z: (..., d).
-        index: of the coordinate.
-        values: what it is set to.
+        index: the coordinate that changes.
+        values: the values that it takes.
 
     Returns:
         (len(values), ..., d)
@@ -124,7 +122,7 @@ def traverse(z: Tensor, index: int, values: Sequence[float]) -> Tensor:
 def attribute_vector(z: Tensor, has: Tensor) -> Tensor:
     """The mean code of the pictures with an attribute minus the mean code of those without.
 
-    Larsen et al. 2016, section 4.2. What goes along with the attribute in the data is in the vector too.
+    Larsen et al. 2016, section 4.2. The vector includes whatever is correlated with the attribute in the data.
 
     Args:
         z: (N, d) codes.
@@ -144,9 +142,9 @@ def attribute_vector(z: Tensor, has: Tensor) -> Tensor:
 
 
 def matched_attribute_vector(z: Tensor, has: Tensor, match: Tensor) -> Tensor:
-    """An attribute vector between pictures that agree in another factor, so that this factor is not dragged along.
+    """An attribute vector between pictures that agree in another factor, so that it does not include this factor.
 
-    The mean of `attribute_vector` within each stratum of `match` that holds both kinds, weighted by its pictures.
+    The mean of `attribute_vector` within each stratum of `match` that holds both kinds, weighted by its size.
 
     Args:
         z: (N, d) codes.
@@ -173,7 +171,9 @@ def matched_attribute_vector(z: Tensor, has: Tensor, match: Tensor) -> Tensor:
 
 def _steps_between(z_start, z_end, steps):
     if z_start.shape != z_end.shape:
-        raise ValueError(f"z_start, z_end: expected one shape, got {tuple(z_start.shape)} and {tuple(z_end.shape)}")
+        raise ValueError(
+            f"z_start, z_end: expected the same shape, got {tuple(z_start.shape)} and {tuple(z_end.shape)}"
+        )
     if steps < 2:
         raise ValueError(f"steps: expected at least 2, for the two ends, got {steps}")
     t = torch.linspace(0, 1, steps, dtype=z_start.dtype, device=z_start.device)

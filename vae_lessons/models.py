@@ -1,6 +1,6 @@
 """A plain autoencoder and variational autoencoders, all as multilayer perceptrons on flat pictures (B, D).
 
-The defaults are small enough for a laptop: 784 pixels, one or two hidden layers, a handful of latents.
+The defaults are small enough for a laptop: 784 pixels, one or two hidden layers, a few latents.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "LatentVariableModel", "
 
 
 def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers of the given sizes with ReLU between them, none after the last.
+    """Linear layers of the given sizes with ReLU between them and none after the last.
 
     Args:
         sizes: at least two: inputs, hidden layers, outputs.
@@ -40,7 +40,7 @@ class Autoencoder(nn.Module):
         n_pixels: D, the number of pixels of a flat picture.
         n_latents: d, the size of the code.
         hidden: sizes of the encoder's hidden layers; the decoder has them in reverse. With `()` both are
-            single linear maps, and the best code spans the principal components.
+            single linear maps, and the best code spans the space of the principal components.
     """
 
     def __init__(self, n_pixels: int = 784, n_latents: int = 2, hidden: Sequence[int] = (256, 64)):
@@ -53,7 +53,7 @@ class Autoencoder(nn.Module):
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """The decoder's raw output (B, D) for codes (B, d): log-odds of the pixels, if trained with Bernoullis."""
+        """The decoder's raw output (B, D) for codes (B, d): log-odds of the pixels, if trained with log_bernoulli."""
         return self.decoder(z)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Elbo(NamedTuple):
 class LatentVariableModel(nn.Module):
     """A model p(x, z) = p(x|z) p(z) with p(z) = N(0, I), and an encoder that gives a diagonal Gaussian q(z|x).
 
-    A subclass says what both are: `q_z_given_x` and `p_x_given_z`. The rest is the same for all of them.
+    A subclass defines `q_z_given_x` and `p_x_given_z`. Everything else is the same for all models.
     """
 
     def q_z_given_x(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,12 +89,12 @@ class LatentVariableModel(nn.Module):
     def elbo(self, x: Tensor) -> Elbo:
         """One-sample estimate of the evidence lower bound on log p(x), for each picture.
 
-        ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)); the expectation with one z ~ q(z|x), the KL in closed form
+        ELBO = E_q[log p(x|z)] - KL(q(z|x) || p(z)). The expectation is estimated with one z ~ q(z|x); the KL is exact
         (Kingma & Welling 2014, equation 10 with L = 1). Noise comes from torch's global generator.
 
         Args:
-            x: (B, D), of values that p(x|z) is a distribution over: 0 or 1 for Bernoulli pixels. With grey x the
-                Bernoulli term is a cross-entropy and the sum no bound on a density.
+            x: (B, D), with values in the support of p(x|z): 0 or 1 for Bernoulli pixels. With grey x the
+                Bernoulli term is minus a cross-entropy, and the sum is not a bound on a density.
 
         Returns:
             Elbo of (B,) tensors.
@@ -131,11 +131,11 @@ class VAE(LatentVariableModel):
 
 
 class GaussianVAE(VAE):
-    """A VAE whose pixels are Gaussian around the decoder's picture, with one standard deviation for all.
+    """A VAE with Gaussian pixels around the decoder's picture, with one standard deviation for all pixels.
 
-    In training mode `elbo` sets sigma^2 to the mean squared error of its batch, which is the value that maximises the
-    batch's likelihood (Rybkin et al. 2021, equation 5). A running average of log sigma, `log_sigma`, is kept: it is
-    the sigma of `p_x_given_z` and `log_p_x_given_z`, and of `elbo` in evaluation mode.
+    In training mode `elbo` sets sigma^2 to the mean squared error of the batch, the value that maximises the batch's
+    likelihood (Rybkin et al. 2021, equation 5). The running average of log sigma, `log_sigma`, is used in
+    `p_x_given_z` and `log_p_x_given_z`, and by `elbo` in evaluation mode.
     """
 
     def __init__(self, n_pixels: int = 2304, n_latents: int = 16, hidden: Sequence[int] = (256,)):
@@ -146,12 +146,12 @@ class GaussianVAE(VAE):
         return _gaussian_pixels(torch.sigmoid(self.decoder(z)), self.log_sigma)
 
     def elbo(self, x: Tensor) -> Elbo:
-        """As for every model; in training mode with the sigma that fits the batch best, which moves `log_sigma`."""
+        """As for every model; in training mode with the sigma that fits the batch best, which updates `log_sigma`."""
         if not self.training:
             return super().elbo(x)
         mu, log_var = self.q_z_given_x(x)
         mean = self.p_x_given_z(sample_normal(mu, log_var)).mean
-        # at its optimum the likelihood does not change with sigma, so no gradient needs to pass through it
+        # at its maximum over sigma the likelihood has no slope in sigma, so sigma needs no gradient
         log_sigma = 0.5 * (x - mean).detach().pow(2).mean().log()
         self.log_sigma.lerp_(log_sigma, 0.05)
         log_p_x_given_z = _gaussian_pixels(mean, log_sigma).log_prob(x)
@@ -177,22 +177,22 @@ class LinearVAE(LatentVariableModel):
 
     @classmethod
     def from_ppca(cls, weight: Tensor, mean: Tensor, variance: Tensor) -> "LinearVAE":
-        """The linear VAE whose p(x|z) is a probabilistic PCA's, with the best encoder that a diagonal q(z|x) allows.
+        """The linear VAE with the p(x|z) of a probabilistic PCA, and the best encoder with a diagonal q(z|x).
 
         The posterior is N(P^-1 W^T (x - mean) / variance, P^-1) with the precision P = W^T W / variance + I (Tipping &
-        Bishop 1999, equation 7). q(z|x) gets its mean, and the variances 1 / P_jj, which bring it nearest in
-        KL(q || p). Where W's columns are orthogonal, as those of `ppca`, P is diagonal and q the posterior itself.
+        Bishop 1999, equation 7). q(z|x) gets its mean, and the variances 1 / P_jj, which minimise KL(q || p). If W's
+        columns are orthogonal, like those of `ppca`, P is diagonal and q is the posterior itself.
 
         Args:
             weight, mean, variance: W (D, d), (D,) and a scalar, as `ppca` returns them.
 
         Returns:
-            A model of the weight's dtype.
+            A model with the dtype of `weight`.
 
         Example:
             >>> x = torch.tensor([[3.0, 1], [1, 3], [-3, -1], [-1, -3]])
             >>> model = LinearVAE.from_ppca(*ppca(x, 1))
-            >>> round(model.log_var.exp().item(), 6)  # the covariance's smaller eigenvalue by its larger, 2 / 8
+            >>> round(model.log_var.exp().item(), 6)  # smaller over larger eigenvalue of the covariance: 2 / 8
             0.25
         """
         model = cls(*weight.shape).to(weight)
@@ -224,14 +224,14 @@ def ppca(x: Tensor, n_latents: int) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilistic PCA by maximum likelihood: x ~ N(mean, W W^T + variance I) (Tipping & Bishop 1999, section 3.2).
 
     W = U_d (Lambda_d - variance I)^(1/2), where U_d and Lambda_d hold the first eigenvectors and eigenvalues of the
-    data's covariance and `variance` is the mean of the others. Any rotation of W's columns does as well.
+    data's covariance, and `variance` is the mean of the other eigenvalues. Any rotation of W's columns is as good.
 
     Args:
         x: (N, D) pictures.
         n_latents: d < D.
 
     Returns:
-        weight (D, d), its columns by falling eigenvalue; mean (D,); variance, a scalar.
+        weight (D, d), with columns in order of decreasing eigenvalue; mean (D,); variance, a scalar.
 
     Example:
         >>> weight, mean, variance = ppca(torch.tensor([[3.0, 1], [1, 3], [-3, -1], [-1, -3]]), 1)

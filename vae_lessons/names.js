@@ -1,6 +1,6 @@
-// ipywidgets gives sliders, groups of buttons and pictures no names that a screen reader could read, and JupyterLab takes
-// arrow keys away from them. This gives them the label that stands beside them or, where none does, the text that the
-// hidden widget `Names` brings; and it keeps their keys to themselves.
+// ipywidgets gives sliders, button groups and pictures no accessible names, and JupyterLab intercepts their arrow keys.
+// This names them after the label beside them or, if there is none, after the text of the hidden widget `Names`. It
+// also stops JupyterLab from handling their keys.
 const set = (element, attributes) => {
   for (const [name, value] of Object.entries(attributes))
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
@@ -34,7 +34,7 @@ export default {
       const box = el.closest(".widget-vbox");
       if (!box) return alive && requestAnimationFrame(follow); // not in the page yet
       nameAll(box, model.get("text"), group);
-      watcher.takeRecords(); // what nameAll itself changed
+      watcher.takeRecords(); // discard the changes that nameAll made
       watcher.observe(box, watched);
     };
     follow();

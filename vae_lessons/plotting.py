@@ -1,6 +1,6 @@
-"""Figures of the course: functions of arrays and axes, never of models. Importing this module sets the style.
+"""Figures of the course: functions that take arrays and axes, never models. Importing this module sets the style.
 
-`show(figure, alt)` is the only way a figure leaves: it takes a text alternative that says what the picture shows.
+Figures are displayed only by `show(figure, alt)`, which requires a text alternative that describes the figure.
 """
 
 import html
@@ -25,18 +25,18 @@ def show(figure: Figure, alt: str, *, data: dict | None = None, metadata: dict |
 
     Args:
         figure: any matplotlib figure.
-        alt: what the picture shows, for a reader who does not see it: at least a sentence, not its title again.
-        data: further forms of the figure by MIME type, stored in the same output.
-        metadata: further metadata of that output.
+        alt: what the figure shows, for a reader who cannot see it: at least a sentence, not just the title.
+        data: other representations of the figure by MIME type, stored in the same output.
+        metadata: additional metadata of that output.
     """
     if len(alt.split()) < 8:
-        raise ValueError(f"alt: expected a sentence that says what the figure shows, got {alt!r}")
+        raise ValueError(f"alt: expected a sentence that describes the figure, got {alt!r}")
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
     picture = {"image/png": png.getvalue(), "text/plain": "Figure, described below"} | (data or {})
     display(picture, raw=True, metadata={"image/png": {"alt": alt}} | (metadata or {}))
-    # JupyterLab does not pass the alt text on to the page, so that it also stands below, where all can open it
+    # JupyterLab does not put the alt text on the page, so show it below as well, where everyone can open it
     details = f"<details><summary>What this figure shows, in words</summary>{html.escape(alt)}</details>"
     display({"text/html": details, "text/plain": f"Figure: {alt}"}, raw=True)
 
@@ -46,9 +46,9 @@ def images(pictures, *, ax: Axes | None = None, columns: int = 10, row_labels: S
 
     Args:
         pictures: (N, H * W) with H = W, or (N, H, W); values from 0 (black) to 1 (white).
-        ax: where to draw; a new figure of fitting size if None.
-        columns: pictures in a row.
-        row_labels: written to the left of the rows, one for each row, or none.
+        ax: where to draw; if None, a new figure of a suitable size.
+        columns: number of pictures in a row.
+        row_labels: labels to the left of the rows, one for each row, or none.
 
     Returns:
         The axes.
@@ -67,11 +67,11 @@ def images(pictures, *, ax: Axes | None = None, columns: int = 10, row_labels: S
 
 
 def image_grid(pictures, columns: int = 10) -> np.ndarray:
-    """Lay pictures out as one array, two pixels of white (nan) between them.
+    """Arrange pictures in one array, with two white pixels (nan) between them.
 
     Args:
         pictures: (N, H * W) with H = W, or (N, H, W).
-        columns: pictures in a row; the last row may be filled up with nan.
+        columns: number of pictures in a row; an incomplete last row is filled up with nan.
 
     Returns:
         (rows * (H + 2) - 2, columns * (W + 2) - 2)
@@ -91,7 +91,7 @@ def image_grid(pictures, columns: int = 10) -> np.ndarray:
 
 
 def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
-    """Scatter points in the plane, each class with a colour, a marker and its name at its median.
+    """Draw a scatter plot with a colour and a marker for each class, and the class's number at its median.
 
     Args:
         points: (N, 2).

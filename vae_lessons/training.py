@@ -1,4 +1,4 @@
-"""One training loop for every model of the course. It knows nothing of autoencoders."""
+"""One training loop for every model of the course. It is not specific to autoencoders."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ Terms = Callable[..., dict[str, Tensor]]
 
 @dataclass
 class History:
-    """What `fit` saw: for each epoch the mean of every term, and the seconds spent on training so far."""
+    """The record of `fit`: for each epoch, the mean of every term and the seconds spent on training so far."""
 
     train: dict[str, list[float]] = field(default_factory=dict)
     held_out: dict[str, list[float]] = field(default_factory=dict)
@@ -29,10 +29,10 @@ def one_cycle(peak: float, warm_up: float = 0.1) -> Callable[[float], float]:
 
     Args:
         peak: the largest learning rate.
-        warm_up: the part of the training, in (0, 1), at which it is reached.
+        warm_up: the fraction of the training, in (0, 1), after which the peak is reached.
 
     Returns:
-        A function of the part of the training that is done, from 0 to 1, for `fit(..., lr=...)`.
+        A function of the fraction of the training done, from 0 to 1, for `fit(..., lr=...)`.
     """
 
     def lr(done: float) -> float:
@@ -59,14 +59,14 @@ def fit(
 
     Args:
         model: its parameters are trained; it is left in evaluation mode, on `device`.
-        terms: called with a batch of each tensor of `data`; returns scalar tensors by name. "loss" is minimised,
-            the others are only reported, all are means over the batch.
-        data: tensors (N, ...) of one length N, as `fit(model, terms, x)` or `fit(model, terms, x, y)`.
-        epochs: passes over the data.
+        terms: called with a batch of each tensor of `data`; returns scalar tensors by name, each a mean over the
+            batch. "loss" is minimised; the others are only reported.
+        data: tensors (N, ...) of the same length N, as in `fit(model, terms, x)` or `fit(model, terms, x, y)`.
+        epochs: number of passes over the data.
         batch_size: the last batch of an epoch may be smaller.
-        lr: Adam's learning rate, or a function of the part of the training done, from 0 to 1 (see `one_cycle`).
-        held_out: as `data`; its terms are measured after each epoch, with the same noise every time.
-        seed: of the shuffling and of the model's noise. The global generator is left as it was found.
+        lr: Adam's learning rate, or a function of the fraction of the training done, from 0 to 1 (see `one_cycle`).
+        held_out: like `data`; its terms are measured after each epoch, with the same noise every time.
+        seed: for the shuffling and the model's noise. The global generator is not changed.
         device: where to train; batches are moved there.
         progress: show a progress bar with the terms.
 
@@ -74,13 +74,13 @@ def fit(
         History: the terms for each epoch.
 
     Raises:
-        ValueError: `terms` returns no "loss", lengths differ, or a number is out of range.
-        FloatingPointError: a term is no longer finite; names it. The weights are those before that step.
+        ValueError: if `terms` returns no "loss", lengths differ, or a number is out of range.
+        FloatingPointError: if a term is not finite; the message names it. The weights are those before that step.
     """
     _check(data, epochs, batch_size)
     model.to(device)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    # fused: the default Adam slows tenfold once the moments of dead pixels become denormal numbers
+    # fused: the default Adam becomes ten times slower once the moments of dead pixels are denormal numbers
     optimizer = torch.optim.Adam(parameters, lr=lr(0.0) if callable(lr) else lr, fused=True)
     history, seconds = History(), 0.0
     steps = math.ceil(len(data[0]) / batch_size)
@@ -117,11 +117,11 @@ def fit(
 def mean_terms(
     terms: Terms, *data: Tensor, batch_size: int = 1000, seed: int = 0, device: str | torch.device = "cpu"
 ) -> dict[str, float]:
-    """The mean of each term over the data, without training: what `fit` reports of held-out data.
+    """The mean of each term over the data, without training, as `fit` reports it for held-out data.
 
     Args:
         terms, data, seed, device: as for `fit`.
-        batch_size: only a matter of memory; does not change which pictures count how much.
+        batch_size: affects memory use only; every picture has the same weight.
 
     Returns:
         The mean of each term by name.
@@ -137,10 +137,10 @@ def mean_terms(
 
 def _check(data, epochs, batch_size):
     if not data or len({len(tensor) for tensor in data}) != 1 or len(data[0]) == 0:
-        raise ValueError(f"data: expected tensors of one length N > 0, got lengths {[len(d) for d in data]}")
+        raise ValueError(f"data: expected tensors of the same length N > 0, got lengths {[len(d) for d in data]}")
     for name, value in {"epochs": epochs, "batch_size": batch_size}.items():
         if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}: expected a whole number from 1, got {value!r}")
+            raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
 
 
 def _check_terms(values, where):
@@ -149,10 +149,11 @@ def _check_terms(values, where):
     finite = torch.isfinite(torch.stack([value.detach() for value in values.values()])).tolist()
     broken = [name for name, ok in zip(values, finite, strict=True) if not ok]
     if broken:
-        found = ", ".join(f"{name} = {value.item():.4g}" for name, value in values.items())
+        listed = ", ".join(f"{name} = {value.item():.4g}" for name, value in values.items())
         raise FloatingPointError(
-            f"{where}: the term {' and '.join(map(repr, broken))} is not finite ({found}). "
-            "The weights are those before this step. Try a smaller learning rate, or look for log or exp of extremes."
+            f"{where}: the term {' and '.join(map(repr, broken))} is not finite ({listed}). "
+            "The weights are those before this step. Try a smaller learning rate, or look for log or exp of extreme "
+            "values."
         )
 
 

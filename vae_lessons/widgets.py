@@ -14,11 +14,11 @@ import ipywidgets as ipw
 import numpy as np
 import traitlets
 from IPython.display import display
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from vae_lessons import plotting
+from vae_lessons.fast_figures import FastFigure
 
 __all__ = ["Drawing", "Prediction", "explore", "frames"]
 
@@ -129,7 +129,8 @@ def explore(
     Args:
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
             It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
-            Words in the axes take longest; `figure.legend(loc="outside lower center")` is drawn only once.
+            See `vae_lessons.fast_figures` for what makes it fast: words in the axes take longest, while titles,
+            labels and `figure.legend(loc="outside lower center")` are drawn only when they change.
         stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
             them.
         alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
@@ -163,20 +164,20 @@ def explore(
         slider.layout.width = slider.layout.width or "28em"
         slider.tooltip = slider.description
 
-    pictures = _Pictures(draw, size)
+    figure = FastFigure(draw, size)
 
     def follow():
-        picture.value, sentence = pictures({name: _value(slider) for name, slider in sliders.items()})
+        picture.value, sentence = figure.picture(**{name: _value(slider) for name, slider in sliders.items()})
         words.value = f"<p>{html.escape(sentence)}</p>"
 
     follow()
-    follow_newest = _newest(follow, words, pictures.prepare)
+    follow_newest = _newest(follow, words)
     for slider in sliders.values():
         slider.observe(follow_newest, "value")
     box = ipw.VBox([*sliders.values(), picture, words, Names(alt)])
     stored = [
         {"png": base64.b64encode(_smaller(png)).decode(), "label": label, "sentence": sentence}
-        for (png, sentence), label in zip(map(pictures, stills), labels, strict=True)
+        for (png, sentence), label in zip([figure.picture(**still) for still in stills], labels, strict=True)
     ]
     listed = ", ".join(slider.description for slider in sliders.values())
     plotting.show(
@@ -214,11 +215,8 @@ def frames(output: dict) -> list[dict]:
     ]
 
 
-def _newest(follow, words, prepare):
-    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`.
-
-    When that is done it calls `prepare`, for the next change.
-    """
+def _newest(follow, words):
+    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`."""
     first = timer = None
     drawn = -math.inf  # when the last drawing ended
 
@@ -229,9 +227,7 @@ def _newest(follow, words, prepare):
             follow()
         except Exception as error:
             words.value = f"<p><b>{type(error).__name__}</b>: {html.escape(str(error))}</p>"
-        loop = asyncio.get_running_loop()
-        loop.call_later(QUIET, prepare)  # the picture is sent first
-        drawn = loop.time()
+        drawn = asyncio.get_running_loop().time()
 
     def changed(_):
         nonlocal first, timer
@@ -253,94 +249,6 @@ def _newest(follow, words, prepare):
 def _value(slider):
     """What the slider stands at; browsers say 2.000000000000001 for 2.0."""
     return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
-
-
-class _Figure(Figure):
-    """A figure that has its axes already, if `subplots` is asked for the same as for the figure before."""
-
-    def __init__(self, size, before=None):
-        super().__init__(figsize=size)
-        self.asked, self.made = before and before.asked, None
-        if self.asked:
-            self.made = super().subplots(*self.asked[0], **self.asked[1])
-
-    def subplots(self, *args, **options):
-        made, self.made = self.made, None
-        if made is not None and repr(self.asked) == repr((args, options)):
-            return made
-        self.without(made)
-        self.asked = args, options
-        return super().subplots(*args, **options)
-
-    def without(self, made):
-        """Take out axes that nobody asked for."""
-        for ax in [] if made is None else np.ravel(made):
-            ax.remove()
-
-
-class _Pictures:
-    """Draws pictures that differ in what stands in the axes: words take longest, so ticks, labels and legends beside
-    the axes (`figure.legend`) are kept.
-
-    They are drawn anew where limits, ticks, labels, titles or a legend's words change; the layout is that of the
-    first picture.
-    """
-
-    def __init__(self, draw, size):
-        self.draw, self.size, self.places, self.looks, self.background = draw, size, None, None, None
-        self.figure, self.used = _Figure(size), False
-
-    def prepare(self):
-        """Make the next figure's axes: that takes as long as drawing what stands in them."""
-        if self.used:
-            self.figure, self.used = _Figure(self.size, self.figure), False
-
-    def __call__(self, values):
-        """The picture as PNG, and the sentence."""
-        self.prepare()
-        figure, self.used = self.figure, True
-        canvas = FigureCanvasAgg(figure)
-        sentence = self.draw(figure, **values)
-        figure.without(figure.made)
-        inside = [(ax, artist) for ax in figure.axes for artist in _inside(ax)]
-        outside = (figure.patch, *figure.axes, *figure.legends)
-        inside += [(figure, artist) for artist in figure.get_children() if artist not in outside]
-        if self.places is None or len(self.places) != len(figure.axes):
-            figure.draw_without_rendering()
-            self.places, self.looks = [ax.get_position(original=True) for ax in figure.axes], None
-        figure.set_layout_engine("none")
-        for ax, place in zip(figure.axes, self.places, strict=True):
-            ax.set_position(place)
-            ax.apply_aspect()
-        renderer = canvas.get_renderer()
-        legends = [word.get_text() for legend in figure.legends for word in legend.get_texts()]
-        if self.looks != (looks := [legends, *map(_look, figure.axes)]):
-            for _, artist in inside:
-                artist.set_animated(True)  # so that it is left out
-            figure.draw(renderer)
-            self.looks, self.background = looks, canvas.copy_from_bbox(figure.bbox)
-        canvas.restore_region(self.background)
-        for owner, artist in sorted(inside, key=lambda pair: pair[1].zorder):
-            owner.draw_artist(artist)
-        png = io.BytesIO()  # more compression would take as long as the drawing
-        Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(png, format="png", compress_level=1)
-        return png.getvalue(), sentence
-
-
-def _inside(ax):
-    """What stands in the axes, and the lines around, which lie above it."""
-    frame = {ax.patch, ax.title, ax.xaxis, ax.yaxis} | (set() if ax.axison else set(ax.spines.values()))
-    return [artist for artist in ax.get_children() if artist not in frame]
-
-
-def _look(ax):
-    """What the axes look like, without what stands in them."""
-    look = [ax.axison, ax.get_title()]
-    for axis in (ax.xaxis, ax.yaxis):
-        ticks = axis.get_majorticklocs()
-        look += [axis.get_label_text(), axis.get_scale(), *axis.get_view_interval(), *ticks]
-        look += axis.get_major_formatter().format_ticks(ticks)
-    return look
 
 
 def _smaller(png):

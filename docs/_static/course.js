@@ -1,4 +1,4 @@
-// 1. The frames of an interactive figure, one at a time. Without this script they stand one below the other.
+// 1. Show the frames of an interactive figure one at a time. Without this script they appear below each other.
 for (const group of document.querySelectorAll(".frames")) {
   const frames = [...group.querySelectorAll(":scope > .frame")];
   if (frames.length < 2) continue;
@@ -27,7 +27,7 @@ for (const group of document.querySelectorAll(".frames")) {
   };
   const step = (by, button, other) => {
     show(Number(slider.value) + by);
-    if (button.disabled) other.focus(); // a disabled button would lose the keyboard's place
+    if (button.disabled) other.focus(); // a disabled button would lose the keyboard focus
   };
   slider.addEventListener("input", () => show(Number(slider.value)));
   back.addEventListener("click", () => step(-1, back, forward));
@@ -35,7 +35,7 @@ for (const group of document.querySelectorAll(".frames")) {
   show(1);
 }
 
-// 2. A formula that is wider than the page scrolls, so the keyboard must reach it.
+// 2. A formula wider than the page scrolls, so it must be reachable by keyboard.
 function reachWideFormulas() {
   for (const formula of document.querySelectorAll("mjx-container[display]")) {
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;

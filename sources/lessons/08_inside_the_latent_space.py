@@ -796,7 +796,7 @@ def minus_elbo(batch):
     return {"loss": -linear_vae.elbo(batch).elbo.mean()}
 
 
-fit(linear_vae, minus_elbo, small, epochs=800, batch_size=800, lr=one_cycle(0.1), seed=SEED)
+fit(linear_vae, minus_elbo, small, epochs=1600, batch_size=800, lr=one_cycle(0.05), seed=SEED)
 found = cosines(linear_vae.decoder.weight.detach().double())
 print("cosines of the axes (rows) with the columns\n", found.numpy().round(3))
 

@@ -1,4 +1,4 @@
-"""A JupyterLab as `make lab` starts it, a Chromium that opens lessons in it, and the interactive figures there."""
+"""JupyterLab as `make lab` starts it, lessons opened there in Chromium, and their interactive figures."""
 
 import base64
 import importlib.util
@@ -31,7 +31,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30  # seconds before a test gives up; no statement on speed
+PATIENCE = 30  # seconds before a test gives up; not a speed limit
 
 
 def load_course():
@@ -43,12 +43,12 @@ def load_course():
 
 
 def until(condition):
-    """Wait until the condition holds: until it returns something, and no assertion in it fails."""
+    """Wait until the condition holds: no assertion in it fails, and it returns None or something true."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            found = condition()
-            assert found is None or found
+            result = condition()
+            assert result is None or result
             return
         except AssertionError:
             if time.monotonic() > end:
@@ -63,8 +63,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def taken_back(request):
-    """Whether the browser itself ended a request: it needed the answer no more, as the icon of a page that was left."""
+def aborted(request):
+    """Whether the browser itself cancelled a request, as for the icon of a page that was left."""
     return request.failure == "net::ERR_ABORTED"
 
 
@@ -75,7 +75,7 @@ class Server:
         self.folder, self.process, self.port, self.token = folder, process, port, token
 
     def ask(self, path, method="GET"):
-        """The answer of Jupyter's REST interface, None while there is none."""
+        """The answer of Jupyter's REST interface, or None if it does not answer."""
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/{path}", headers=headers, method=method)
         try:
@@ -92,7 +92,7 @@ class Server:
 
 @contextmanager
 def server(folder: Path):
-    """Start JupyterLab on copies of the lessons in a folder, and end it."""
+    """Run JupyterLab on copies of the lessons and exercises in a folder."""
     for name in ("notebooks", "exercises"):
         shutil.copytree(ROOT / name, folder / name)
     course, token, port = load_course(), secrets.token_hex(), free_port()
@@ -114,7 +114,7 @@ def server(folder: Path):
 
 @contextmanager
 def chromium():
-    """Start Chromium, and end it."""
+    """Run Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=load_course().chromium(), args=ARGUMENTS)
         yield browser
@@ -132,7 +132,7 @@ class Lesson:
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
         self.page.on(
             "requestfailed",
-            lambda request: taken_back(request) or self._note("error", f"{request.url}: {request.failure}"),
+            lambda request: aborted(request) or self._note("error", f"{request.url}: {request.failure}"),
         )
         self.page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/notebooks/{name}.ipynb?token={lab.token}&reset")
         self.page.wait_for_selector(".jp-Notebook")
@@ -158,15 +158,15 @@ class Lesson:
         self.lab.shut_kernels()
 
 
-# What a figure shows at one moment: values and sentence are not read while the picture is sent
+# The state of a figure: values and sentence are read before the picture is fetched
 SHOWN = """async box => {
     const values = {}, image = box.querySelector("img.widget-image");
-    for (const each of box.querySelectorAll("[role=slider]"))
-        values[each.getAttribute("aria-label")] = Number(each.getAttribute("aria-valuetext").replace("−", "-"));
-    for (const each of box.querySelectorAll("[role=group]"))
-        values[each.getAttribute("aria-label")] = each.querySelector("[aria-pressed=true]").textContent;
+    for (const slider of box.querySelectorAll("[role=slider]"))
+        values[slider.getAttribute("aria-label")] = Number(slider.getAttribute("aria-valuetext").replace("−", "-"));
+    for (const group of box.querySelectorAll("[role=group]"))
+        values[group.getAttribute("aria-label")] = group.querySelector("[aria-pressed=true]").textContent;
     const sentence = box.querySelector(".course-words p").textContent;
-    const canvas = box.querySelector("canvas"), sheet = [];  // to draw on: the middle of each of its 28 x 28 squares
+    const canvas = box.querySelector("canvas"), sheet = [];  // for drawing: the centre of each of its 28 x 28 squares
     for (let k = 0; canvas && k < 784; k++) {
         const middle = (i) => Math.floor((i + 0.5) * canvas.width / 28);
         const [x, y] = [middle(k % 28), middle(Math.floor(k / 28))];
@@ -179,18 +179,18 @@ SHOWN = """async box => {
 
 
 class Shown:
-    """What a figure shows at one moment: its controls' values by their labels, its sentence, its picture, and the
-    sheet to draw on, (28, 28), where it has one.
+    """The state of a figure: its controls' values by label, its sentence, its picture, and its drawing sheet,
+    (28, 28), if it has one.
 
     Args:
-        found: what SHOWN returns.
-        seen: notes on the same figure, kept from one look to the next.
+        state: the result of SHOWN.
+        seen: notes on the same figure, kept from one state to the next.
     """
 
-    def __init__(self, found, seen):
-        self.values, self.sentence, self.png = found["values"], found["sentence"], base64.b64decode(found["png"])
+    def __init__(self, state, seen):
+        self.values, self.sentence, self.png = state["values"], state["sentence"], base64.b64decode(state["png"])
         self.numbers = [float(text) for text in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?", self.sentence)]
-        self.sheet, self.seen = np.reshape(found["sheet"], (-1, 28)), seen
+        self.sheet, self.seen = np.reshape(state["sheet"], (-1, 28)), seen
 
     def pixels(self):
         """The picture, (height, width, 3), from 0 to 255."""
@@ -206,11 +206,11 @@ class Figure:
         self.handles = {handle.get_attribute("aria-label"): handle for handle in box.get_by_role("slider").all()}
 
     def shown(self):
-        """What it shows now."""
+        """Its present state."""
         return Shown(self.box.evaluate(SHOWN), self.seen)
 
     def value(self, name):
-        """Where a slider stands."""
+        """A slider's value."""
         return self.shown().values[name]
 
     def png(self):
@@ -226,13 +226,13 @@ class Figure:
                 return last
 
     def press(self, name, *keys):
-        """Focus a slider and press keys, one by one, as fast as they come."""
+        """Focus a slider and press keys in quick succession."""
         self.handles[name].focus()
         for key in keys:
             self.page.keyboard.press(key)
 
     def drag(self, name, part, steps=40):
-        """Drag a slider's handle to a part (0 to 1) of its way, in many small steps, and let go."""
+        """Drag a slider's handle to a fraction (0 to 1) of its track, in many small steps, and release it."""
         self.handles[name].scroll_into_view_if_needed()
         box = self.handles[name].bounding_box()
         track = self.handles[name].locator("xpath=ancestor::*[contains(@class, 'noUi-base')]").bounding_box()

@@ -1,4 +1,4 @@
-"""Every lesson in a real JupyterLab: its figures follow keyboard and mouse, and show what the mathematics says."""
+"""Every lesson in a real JupyterLab: its figures respond to keyboard and mouse, and show the right numbers."""
 
 import math
 import random
@@ -8,16 +8,16 @@ import pytest
 from lab import until
 from scipy import optimize, stats
 
-# What each figure has to show: functions of its controls' values, the numbers in its sentence, and all that it shows
+# What each figure must show: functions of its controls' values, the numbers in its sentence, and its whole state
 
 
-def close(found, expected, decimals=2, also=0.0):
-    """Whether numbers printed with so many decimals are the expected ones, within a further part of them."""
-    np.testing.assert_allclose(found, expected, atol=0.51 * 10.0**-decimals, rtol=also)
+def close(numbers, expected, decimals=2, rtol=0.0):
+    """Check numbers that are printed with so many decimals, within a further relative tolerance."""
+    np.testing.assert_allclose(numbers, expected, atol=0.51 * 10.0**-decimals, rtol=rtol)
 
 
-def is_colour(pixels, colour):
-    """Where the picture has a colour: the rows and the columns."""
+def locate(pixels, colour):
+    """The rows and columns where the picture has a colour."""
     return np.where((np.abs(pixels - np.array(colour)) < 12).all(-1))
 
 
@@ -28,7 +28,7 @@ def ellipse(values, numbers, shown):
         np.array(numbers)[[0, 2, 3, 4, 5, 6]],
         [*entries, entries[0] * entries[2], math.hypot(sigma_1, entries[1]), entries[2]],
     )
-    rows, columns = is_colour(shown.pixels(), (0, 114, 178))
+    rows, columns = locate(shown.pixels(), (0, 114, 178))
     half_width, half_height = np.ptp(columns) / 2, np.ptp(rows) / 2
     np.testing.assert_allclose(half_width / half_height, sigma_1 / sigma_2, rtol=0.1)
     top = columns[rows == rows.min()].mean() - (columns.min() + columns.max()) / 2
@@ -40,8 +40,8 @@ def gradients(values, numbers, shown):
     close(numbers[0], 2 * mu, 1)
     score = (mu**4 + 18 * mu**2 * sigma**2 + 15 * sigma**4) / sigma**2 - 4 * mu**2
     differences = (2 * (mu**2 + h**2) * sigma**2 + sigma**4) / h**2
-    close(numbers[1], 2 * sigma, also=0.05)
-    close(numbers[2:], np.sqrt([score, differences]), also=0.15)
+    close(numbers[1], 2 * sigma, rtol=0.05)
+    close(numbers[2:], np.sqrt([score, differences]), rtol=0.15)
 
 
 def pull(values, numbers, shown):
@@ -62,7 +62,7 @@ def gap(values, numbers, shown):
     log_joint = stats.norm.logpdf(z) + stats.norm.logpdf(0.8, np.tanh(3 * z), 0.4)
     log_p_x = math.log(np.trapezoid(np.exp(log_joint), z))
     elbo = np.trapezoid(q.pdf(z) * (log_joint - q.logpdf(z)), z)
-    close(numbers, [elbo, log_p_x - elbo, log_p_x, log_p_x], also=0.01)
+    close(numbers, [elbo, log_p_x - elbo, log_p_x, log_p_x], rtol=0.01)
 
 
 def losses(values, numbers, shown):
@@ -81,7 +81,7 @@ def balance(values, numbers, shown):
     close(elbo, -distortion - rate, 0)
     shown.seen[beta] = rate, distortion
     points = np.array([shown.seen[beta] for beta in sorted(shown.seen)])
-    assert (np.diff(points[:, 0]) < 0).all()  # dearer nats, fewer of them
+    assert (np.diff(points[:, 0]) < 0).all()  # a higher price per nat, fewer nats
     assert (np.diff(points[:, 1]) > 0).all()
 
 
@@ -101,7 +101,7 @@ def composed(values, numbers, shown):
 def live_digit(values, numbers, shown):
     close(numbers[:2], [values["z1"], values["z2"]], 1)
     pixels = shown.pixels()
-    right = np.arange(pixels.shape[1]) > 0.56 * pixels.shape[1]  # nothing but the digit, on white
+    right = np.arange(pixels.shape[1]) > 0.56 * pixels.shape[1]  # only the digit, on white
     inside = np.argwhere((pixels.mean(-1) < 250) & right)
     (top, left), (bottom, right) = inside.min(0), inside.max(0)
     ink = 784 * pixels[top : bottom + 1, left : right + 1].mean() / 255
@@ -115,7 +115,7 @@ def sent_through(values, numbers, shown):
         if np.abs(shift).max() > 1.5:
             sheet = np.roll(sheet, np.round(shift).astype(int), axis=(0, 1))
     pixels = shown.pixels().mean(-1)
-    right = pixels[len(pixels) // 8 :, int(0.38 * pixels.shape[1]) :]  # three pictures, without their title
+    right = pixels[len(pixels) // 8 :, int(0.38 * pixels.shape[1]) :]  # three pictures, without their titles
     dark = right < 250
     left = np.flatnonzero(dark.any(0))[0]
     right = right[:, left : left + np.flatnonzero(~dark.any(0)[left:])[0]]
@@ -169,12 +169,12 @@ SHOWS = {
 
 @pytest.fixture(scope="session")
 def figures(lesson):
-    """Pairs of a figure and what it has to show."""
+    """Pairs of a figure and the function that checks it."""
     return list(zip(lesson.figures, SHOWS.get(lesson.name[:2], []), strict=True))
 
 
 def settles(figure, shows):
-    """Wait until the figure shows what belongs to the values of its controls."""
+    """Wait until the figure shows the right numbers for the values of its controls."""
 
     def check():
         shown = figure.shown()
@@ -195,7 +195,7 @@ def test_the_lesson_runs_without_an_error(lesson, figures):
 
 def test_every_control_and_picture_has_a_name(lesson):
     def named(role, box, names, elements):
-        """Whether the box has just these elements of the role, by the names that screen readers read."""
+        """Check that the box has exactly these elements of the role, by their accessible names."""
         assert box.locator(elements).count() == len(names)
         for name in names:
             assert name.strip()
@@ -231,7 +231,7 @@ def test_tab_reaches_every_slider(lesson):
     for figure in lesson.figures:
         names = list(figure.handles)
         if not names:
-            continue  # a sheet to draw on
+            continue  # a drawing sheet
         figure.handles[names[0]].focus()
         reached = [names[0]]
         for _ in range(2 * len(names)):
@@ -313,7 +313,7 @@ def test_a_fast_drag_ends_at_the_last_value(lesson, figures):
             settles(figure, shows)
             assert figure.value(name) < value
             before = figure.still()
-            figure.press(name, *["ArrowRight", "ArrowLeft"] * 10)  # and the same picture for the same value
+            figure.press(name, *["ArrowRight", "ArrowLeft"] * 10)  # the same value gives the same picture
             settles(figure, shows)
             until(lambda figure=figure, before=before: figure.png() == before)
     assert not lesson.complaints

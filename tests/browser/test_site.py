@@ -1,4 +1,4 @@
-"""The edition for reading, built from the stored notebooks and opened in Chromium with every other host blocked."""
+"""The site, built from the stored notebooks and opened in Chromium with all other hosts blocked."""
 
 import base64
 import functools
@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from lab import taken_back
+from lab import aborted
 from PIL import Image
 
 from vae_lessons.widgets import frames
@@ -31,7 +31,7 @@ DESKTOP = {"width": 1280, "height": 900}
 
 
 def build(source, target):
-    """Build the site; every warning is an error."""
+    """Build the site; warnings are errors."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs")]
     command += ["-d", str(target / "doctrees"), str(source), str(target / "site")]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
@@ -46,7 +46,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def serve():
-    """Serves folders on this machine; returns the address of each."""
+    """A function that serves a folder and returns its address."""
     servers = []
 
     def start(folder):
@@ -92,8 +92,8 @@ QUESTION = "Is exp(a_b) * c larger, or <b>smaller</b>?"
 
 
 def tiny_notebook(described_one_by_one):
-    """Two interactive figures in one cell, of three frames and two; a prediction; a figure with its stills in one
-    picture; a figure whose output holds its stills.
+    """Two interactive figures in one cell, with three and two frames; a prediction; a figure with its stills in one
+    picture; a figure whose output contains its stills.
     """
     words = "Interactive figure, with controls for a."
     shown = [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": words})]
@@ -110,11 +110,16 @@ def tiny_notebook(described_one_by_one):
         for text in (f"Your prediction. {QUESTION}\n  ( ) *larger*, (2)\n  ( ) smaller", f"{words} Stills of it below.")
     )
     stills = [{"label": f"mu = {k}", "sentence": f"The mean is {k}.", "png": picture(90 + k)} for k in range(4)]
-    held = figure("How the mean moves", 99, vae_lessons={"stills": stills})
-    held.data |= {**WIDGET, "text/plain": f"{words} As stills"}
-    outputs = (shown, [prediction], [sheet, figure("The sheet's words", 9)], [held, details("How the mean moves")])
+    with_stills = figure("How the mean moves", 99, vae_lessons={"stills": stills})
+    with_stills.data |= {**WIDGET, "text/plain": f"{words} As stills"}
+    outputs = (
+        shown,
+        [prediction],
+        [sheet, figure("The sheet's words", 9)],
+        [with_stills, details("How the mean moves")],
+    )
     cells = [nbformat.v4.new_markdown_cell("# Tiny\n\n[Exercise](../work/tiny.ipynb), $x^2$\n\n" + TABLE)]
-    cells += [nbformat.v4.new_code_cell("1", execution_count=1, outputs=each) for each in outputs]
+    cells += [nbformat.v4.new_code_cell("1", execution_count=1, outputs=group) for group in outputs]
     state = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
     about = {"language_info": {"name": "python"}, "widgets": state}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
@@ -139,14 +144,14 @@ def soup(path):
 
 
 def pages(site):
-    """The site's pages, from its folder."""
+    """The site's pages, relative to its folder."""
     return sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html") if "_static" not in path.parts)
 
 
 # What the files say
 
 
-def test_every_lesson_and_exercise_is_there_in_order(site):
+def test_every_lesson_and_exercise_is_listed_in_order(site):
     for folder, names in (("notebooks", LESSONS), ("exercises", EXERCISES)):
         links = [link["href"] for link in soup(site / folder / f"{names[0]}.html").select(".bd-docs-nav a[href]")]
         shown = [Path(urlparse(link).path).stem for link in links]
@@ -218,7 +223,7 @@ def test_solutions_are_not_published(site):
     assert not [path for path in site.rglob("*") if "solutions" in path.parts or path.suffix == ".ipynb"]
 
 
-def test_frames_stand_one_below_the_other_without_scripts(tiny):
+def test_without_scripts_frames_follow_each_other(tiny):
     folder, described_one_by_one = tiny
     page = soup(folder / "notebooks" / "tiny.html")
     groups = page.select(".frames")
@@ -227,7 +232,7 @@ def test_frames_stand_one_below_the_other_without_scripts(tiny):
         for k, frame in enumerate(group.select(".frame")):
             assert frame.img["alt"] == f"What frame {k} of {n} shows"
             assert frame.select_one(".caption-text").get_text() == f"rho = {k}.5, of {n}"
-            descriptions = [found.get_text() for found in frame.select("details")]
+            descriptions = [words.get_text() for words in frame.select("details")]
             assert descriptions == ([f"Wordsdescription {k} of {n}"] if described_one_by_one else [])
     for k, frame in enumerate(groups[2].select(".frame")):
         assert frame.img["alt"] == f"mu = {k}: The mean is {k}."
@@ -235,17 +240,17 @@ def test_frames_stand_one_below_the_other_without_scripts(tiny):
         assert frame.select_one(".legend").get_text(strip=True) == f"The mean is {k}."
     assert not page.select(".frame details") or described_one_by_one
     assert len(page.select("details")) == (5 if described_one_by_one else 2) + 1
-    assert page.get_text().count("Interactive figure, with controls for a.") == 1  # the one without frames
+    assert page.get_text().count("Interactive figure, with controls for a.") == 1  # the figure without frames
 
 
 def test_predictions_are_questions_with_choices(tiny):
-    asked = soup(tiny[0] / "notebooks" / "tiny.html").select_one(".tag_prediction .cell_output")
-    assert asked.p.get_text() == f"Your prediction. {QUESTION}"
-    assert asked.p.strong.get_text() == "Your prediction."
-    assert [choice.get_text(strip=True) for choice in asked.select("li")] == ["*larger*, (2)", "smaller"]
+    prediction = soup(tiny[0] / "notebooks" / "tiny.html").select_one(".tag_prediction .cell_output")
+    assert prediction.p.get_text() == f"Your prediction. {QUESTION}"
+    assert prediction.p.strong.get_text() == "Your prediction."
+    assert [choice.get_text(strip=True) for choice in prediction.select("li")] == ["*larger*, (2)", "smaller"]
 
 
-def test_links_to_own_copies_lead_to_exercises(tiny):
+def test_links_to_students_copies_lead_to_exercises(tiny):
     links = soup(tiny[0] / "notebooks" / "tiny.html").select(".bd-article a.reference")
     assert links[0]["href"] == "../exercises/tiny.html"
 
@@ -258,7 +263,7 @@ def test_bars_in_a_table_are_kept(tiny):
 
 
 def opened(browser, address, troubles, **options):
-    """A fresh page that reaches nothing but the address; what goes wrong is added to troubles."""
+    """A new page that can reach only this address; problems are added to `troubles`."""
     context = browser.new_context(viewport=options.pop("viewport", DESKTOP), **options)
     page = context.new_page()
 
@@ -273,7 +278,7 @@ def opened(browser, address, troubles, **options):
     page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
     page.on(
         "requestfailed",
-        lambda request: taken_back(request) or troubles.append(f"{page.url}: no answer to {request.url}"),
+        lambda request: aborted(request) or troubles.append(f"{page.url}: no answer to {request.url}"),
     )
     page.on(
         "response", lambda reply: reply.status >= 400 and troubles.append(f"{page.url}: {reply.status} {reply.url}")
@@ -282,7 +287,7 @@ def opened(browser, address, troubles, **options):
 
 
 def settle(page):
-    """Wait until formulas are typeset and lazy pictures are loaded."""
+    """Wait until all formulas are typeset and all pictures are loaded."""
     page.wait_for_load_state("load")
     page.wait_for_function("() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)")
     page.evaluate("() => window.MathJax && MathJax.startup.promise")
@@ -291,8 +296,8 @@ def settle(page):
     )
 
 
-def unreadable(page):
-    """Pictures that did not load, formulas that were not typeset."""
+def not_rendered(page):
+    """Pictures that did not load, and formulas that were not typeset."""
     return page.evaluate(
         """() => [
           ...[...document.images].filter((i) => !i.naturalWidth).map((i) => 'picture ' + i.src),
@@ -312,7 +317,7 @@ LOOKS = """() => {
   for (const each of document.querySelectorAll('body *')) {
     delete each.dataset.look;
     if (![...each.childNodes].some((part) => part.nodeType === 3 && /[\\p{L}\\p{N}]/u.test(part.data))) continue;
-    if (!each.checkVisibility() || each.closest('mjx-container')) continue;  // formulas have the colour around them
+    if (!each.checkVisibility() || each.closest('mjx-container')) continue;  // formulas have the surrounding colour
     const look = getComputedStyle(each);
     let behind = each;
     while (behind && getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
@@ -327,7 +332,7 @@ LOOKS = """() => {
 
 
 def violations(page, context, **options):
-    """What axe finds serious or critical."""
+    """What axe rates as serious or critical."""
     options = {"resultTypes": ["violations"], "preload": False, **options}
     found = Axe().run(page, context=context, options=options).response["violations"]
     return [
@@ -339,12 +344,12 @@ def violations(page, context, **options):
 
 
 def hard_to_use(page):
-    """All of axe's rules but that on contrast; the parts of formulas are many and all alike."""
+    """Check all of axe's rules except contrast, without the many similar parts of formulas."""
     return violations(page, {"exclude": [["mjx-math"]]}, rules={"color-contrast": {"enabled": False}})
 
 
 def hard_to_see(page):
-    """Contrast, for one piece of text of each colour, background, size and weight: thousands of words look alike."""
+    """Check contrast for one piece of text of each colour, background, size and weight: many look alike."""
     assert page.evaluate(LOOKS) > 3
     return violations(page, {"include": [["[data-look]"]]}, runOnly=["color-contrast"])
 
@@ -355,9 +360,9 @@ def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, browse
         page = opened(browser, address, troubles, color_scheme="light", reduced_motion="reduce")
         page.goto(address + name)
         settle(page)
-        found = unreadable(page) + hard_to_use(page) + hard_to_see(page)
+        found = not_rendered(page) + hard_to_use(page) + hard_to_see(page)
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)  # colours fade over
+        page.wait_for_timeout(300)  # colours fade
         found += hard_to_see(page)
         page.set_viewport_size(PHONE)
         page.wait_for_timeout(300)
@@ -395,14 +400,14 @@ def test_search_finds_a_word(address, browser):
     page.keyboard.press("Control+k")
     page.keyboard.type("Cholesky")
     page.keyboard.press("Enter")
-    page.locator("#search-results li a[href*='02_gaussian_sampling']").first.click()  # once it is listed
+    page.locator("#search-results li a[href*='02_gaussian_sampling']").first.click()  # waits for the result
     page.wait_for_url("**/02_gaussian_sampling.html*")
     assert "cholesky" in page.locator("main").inner_text().lower()
     assert not troubles
     page.context.close()
 
 
-def darkness(page):
+def is_dark(page):
     colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", colour)[:3])) < 200
 
@@ -410,22 +415,22 @@ def darkness(page):
 def test_dark_and_light(address, browser):
     page = opened(browser, address, troubles := [], color_scheme="light")
     page.goto(address + "docs/index.html")
-    assert not darkness(page)
+    assert not is_dark(page)
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
-    assert darkness(page)
+    assert is_dark(page)
     page.emulate_media(color_scheme="light")
     page.locator(".theme-switch-button:visible").first.click()
     page.locator("[data-bs-theme-value=dark]:visible, [data-mode=dark]:visible").first.click()
-    assert darkness(page)
+    assert is_dark(page)
     page.goto(address + "docs/lessons.html")
-    assert darkness(page)  # it is remembered
+    assert is_dark(page)  # the choice is kept
     assert not troubles
     page.context.close()
 
 
 def shown(group):
-    """Which frames of a group can be seen, from 0."""
+    """The indices of the visible frames of a group."""
     visible = "frames => frames.map((f, k) => getComputedStyle(f).visibility === 'visible' ? k : -1)"
     return [k for k in group.locator(".frame").evaluate_all(visible) if k >= 0]
 
@@ -477,7 +482,7 @@ def test_frames_step_by_keyboard_and_mouse(tiny, serve, browser):
         if forward.is_enabled():
             forward.click()
     assert len(heights) == 1  # the page does not jump
-    assert heights.pop() < 2 * 300  # and the frames, each 300 high, lie behind each other
+    assert heights.pop() < 2 * 300  # the frames, each 300 high, overlap
     page.set_viewport_size(PHONE)
     page.wait_for_timeout(100)
     assert not too_wide(page)
@@ -496,8 +501,8 @@ def test_frames_can_all_be_seen_without_scripts(tiny, serve, browser):
     page.context.close()
 
 
-def test_the_guards_notice_trouble(site, address, browser, tmp_path):
-    """What another host, a missing file, an error or a wide page would look like."""
+def test_the_checks_find_problems(site, address, browser, tmp_path):
+    """Another host, a missing file, an error, a wide page and a formula that is not typeset."""
     page = opened(browser, address, troubles := [])
     page.goto(address + "docs/index.html")
     page.evaluate(
@@ -511,5 +516,5 @@ def test_the_guards_notice_trouble(site, address, browser, tmp_path):
     for what in ("asked for http://example.org", "404", "on purpose"):
         assert any(what in trouble for trouble in troubles), what
     assert too_wide(page)
-    assert {line.split()[0] for line in unreadable(page)} == {"picture", "formula"}
+    assert {line.split()[0] for line in not_rendered(page)} == {"picture", "formula"}
     page.context.close()

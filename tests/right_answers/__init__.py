@@ -1,4 +1,4 @@
-"""The functions that stand in the exercises' notebooks, and right answers written in other ways."""
+"""The functions in the exercises' notebooks, and right answers written in other ways."""
 
 import ast
 from pathlib import Path
@@ -16,14 +16,14 @@ def notebook(folder, exercise):
 
 
 def answers(folder, exercise):
-    """The functions that a notebook's answers define, by task: imports, answers and nothing else are run."""
+    """The functions that answer the tasks in a notebook; only imports and definitions are run."""
     cells = [cell for cell in notebook(folder, exercise).cells if cell.cell_type == "code"]
-    wanted = dict(found for cell in cells if (found := checked(cell.source)))
+    names = dict(check for cell in cells if (check := checked(cell.source)))
     tree = ast.parse("\n".join(cell.source for cell in cells if not cell.source.startswith(("check(", "progress("))))
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
     namespace = {}
     exec(compile(ast.Module([node for node in tree.body if isinstance(node, kinds)], []), exercise, "exec"), namespace)
-    return {task: namespace[function] for task, function in wanted.items()}
+    return {task: namespace[function] for task, function in names.items()}
 
 
 SOLUTIONS, STUBS = (

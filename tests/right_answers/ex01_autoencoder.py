@@ -43,8 +43,8 @@ def pca_truncated(x, k):
 def pca_between_pictures(x, k):  # from the (N, N) matrix of inner products
     centred = x.double() - x.double().mean(0)
     _, vectors = torch.linalg.eigh(centred @ centred.T)
-    left = vectors[:, -k:]
-    return left @ left.T @ centred + x.double().mean(0)
+    top = vectors[:, -k:]
+    return top @ top.T @ centred + x.double().mean(0)
 
 
 def nudge_loop(z, r, eps):

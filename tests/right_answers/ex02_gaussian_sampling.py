@@ -80,18 +80,18 @@ def best_entropies(covariance):
     covariance = covariance.double().numpy()
     n = len(covariance)
     determinant = np.linalg.det(covariance)
-    left = [
+    variances = [
         determinant / np.linalg.det(np.delete(np.delete(covariance, i, 0), i, 1)) for i in range(n)
     ]  # Cramer's rule for 1 / (inverse)_ii
-    h_q = sum(0.5 * math.log(2 * math.pi * math.e * v) for v in left)
+    h_q = sum(0.5 * math.log(2 * math.pi * math.e * v) for v in variances)
     h_p = 0.5 * math.log((2 * math.pi * math.e) ** n * determinant)
-    return np.log(left), h_p - h_q
+    return np.log(variances), h_p - h_q
 
 
 def best_by_descent(covariance):
     precision = torch.linalg.inv(covariance.double())
     log_var = torch.zeros(len(covariance), dtype=torch.float64)
-    for _ in range(30):  # Newton's method, each latent by itself
+    for _ in range(30):  # Newton's method for each latent
         pull = precision.diagonal() * log_var.exp()
         log_var = log_var - (pull - 1) / torch.maximum(pull, torch.ones(()))
     kl = 0.5 * (

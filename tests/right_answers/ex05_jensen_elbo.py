@@ -101,7 +101,7 @@ def direction_uniform(report):
 
 
 def direction_one_by_one(report):
-    """One model at a time, in 32 bits, with two states."""
+    """One model at a time, in float32, with two states."""
     generator, signs = torch.Generator().manual_seed(5), set()
     for _ in range(400):
         prior, q = (Categorical(torch.rand(2, generator=generator) + 0.01).probs[None] for _ in range(2))
@@ -154,7 +154,7 @@ def loss_picture_by_picture(x, mu, log_var, eps, decoder):
     return total / len(x)
 
 
-def each(direction):
+def for_all(direction):
     def directions(reports):
         return [direction(report) for report in reports]
 
@@ -166,6 +166,6 @@ RIGHT = {
     "elbo/exact": (exact_by_difference, exact_by_distributions, exact_loop),
     "elbo/k_sample_bound": (k_sample_by_hand, k_sample_logaddexp, k_sample_scipy),
     "elbo/common_xi": (common_xi_by_search, common_xi_loop),
-    "elbo/directions": (each(direction_uniform), each(direction_one_by_one), each(direction_grid)),
+    "elbo/directions": (for_all(direction_uniform), for_all(direction_one_by_one), for_all(direction_grid)),
     "elbo/repaired_loss": (loss_distributions, loss_change_of_variables, loss_picture_by_picture),
 }

@@ -52,13 +52,13 @@ def excess_over_perfect(x, logits):
 
 def held_out_by_search(x, x_hat, x_held, x_hat_held):
     errors, held = (x - x_hat).double().numpy(), (x_held - x_hat_held).double().numpy()
-    found = minimize_scalar(
+    best = minimize_scalar(
         lambda s: -stats.norm.logpdf(errors, 0, math.exp(s)).sum(),
         bounds=(-6, 1),
         method="bounded",
         options={"xatol": 1e-10},
     )
-    return math.exp(found.x), -stats.norm.logpdf(held, 0, math.exp(found.x)).sum(axis=1)
+    return math.exp(best.x), -stats.norm.logpdf(held, 0, math.exp(best.x)).sum(axis=1)
 
 
 def held_out_distributions(x, x_hat, x_held, x_hat_held):
@@ -100,27 +100,27 @@ def beta_by_gradients(loss, x, logits, mu, log_var):
     logits, mu = logits.clone().requires_grad_(), (mu + 1).clone().requires_grad_()
     bce = binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
     kl = kl_divergence(Normal(mu, (log_var / 2).exp()), Normal(torch.zeros_like(mu), 1.0)).sum() / len(x)
-    found = torch.autograd.grad(loss(x, logits, mu, log_var), (logits, mu))
-    mine = torch.autograd.grad(bce + kl, (logits, mu))
-    return (found[1].norm() / mine[1].norm()) / (found[0].norm() / mine[0].norm())
+    given = torch.autograd.grad(loss(x, logits, mu, log_var), (logits, mu))
+    unweighted = torch.autograd.grad(bce + kl, (logits, mu))
+    return (given[1].norm() / unweighted[1].norm()) / (given[0].norm() / unweighted[0].norm())
 
 
 def beta_by_regression(loss, x, logits, mu, log_var):
-    """Least squares on a number of random batches, in 64 bits."""
-    rng, rows, seen = np.random.default_rng(0), [], []
+    """Least squares on several random batches, in float64."""
+    rng, rows, losses = np.random.default_rng(0), [], []
     x, log_var = x.double(), log_var.double()
     for _ in range(8):
         a, m = (torch.from_numpy(rng.normal(scale=2, size=tuple(t.shape))) for t in (logits, mu))
         bce = (softplus(a) - x * a).sum(1).mean().item()
         kl = (0.5 * (m**2 + log_var.exp() - 1 - log_var)).sum(1).mean().item()
         rows.append([bce, kl, 1.0])
-        seen.append(loss(x, a, m, log_var).item())
-    c, weight, _ = np.linalg.lstsq(np.array(rows), np.array(seen), rcond=None)[0]
+        losses.append(loss(x, a, m, log_var).item())
+    c, weight, _ = np.linalg.lstsq(np.array(rows), np.array(losses), rcond=None)[0]
     return weight / c
 
 
 def beta_by_hand(loss, x, logits, mu, log_var):
-    """One nat of each: codes with a KL of d/2 and 2d, pixels that cost log 2 or next to nothing."""
+    """The price of one nat of each: codes with a KL of d/2 and 2d, pixels that cost log 2 or almost nothing."""
     zero, sure = torch.zeros_like(mu), 30 * (2 * x - 1)
     for_kl = loss(x, logits, zero + 2, zero) - loss(x, logits, zero + 1, zero)
     for_bce = loss(x, torch.zeros_like(logits), zero, zero) - loss(x, sure, zero, zero)

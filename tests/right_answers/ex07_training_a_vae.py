@@ -117,7 +117,7 @@ def diagnose_masks(loss, train_elbo, held_elbo, rate, blind):
 
 
 def diagnose_other_order(loss, train_elbo, held_elbo, rate, blind):
-    """Overfitting by both curves, collapse before divergence, and other limits."""
+    """Overfitting by both curves, collapse before divergence, and different limits."""
     held, train, words = held_elbo.numpy(), train_elbo.numpy(), []
     for h, t, r in zip(held, train, rate.tolist(), strict=True):
         best = 0 if np.isnan(h).any() else int(h.argmax())

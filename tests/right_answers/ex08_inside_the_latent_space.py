@@ -61,8 +61,8 @@ def linear_vae_matrices(eigenvalues, n_latents):
 
 def linear_vae_loop(eigenvalues, n_latents):
     values = sorted(map(float, eigenvalues))
-    left = values[: len(values) - n_latents]
-    variance = sum(left) / len(left)
+    rest = values[: len(values) - n_latents]
+    variance = sum(rest) / len(rest)
     kept = [values[-1 - j] for j in range(n_latents)]
     return (
         variance,
@@ -104,20 +104,20 @@ def statements_rank(mu, covariance):
 def statements_quadrature(mu, covariance):
     """Total correlation by quadrature."""
     grid = np.linspace(-6, 6, 241)
-    step, found = grid[1] - grid[0], []
+    step, answers = grid[1] - grid[0], []
     for m, C in zip(mu.double().numpy(), covariance.double().numpy(), strict=True):
         slope = C[:, 0, 1] / C[:, 0, 0]
         narrow = np.sqrt(C[:, 1, 1] - slope * C[:, 0, 1])
         first = stats.norm.pdf(grid[:, None], m[:, 0], np.sqrt(C[:, 0, 0]))  # (G, N)
-        given = stats.norm.pdf(grid[None, :, None], m[:, 1] + slope * (grid[:, None, None] - m[:, 0]), narrow)
-        joint = (first[:, None] * given).mean(-1)
+        second = stats.norm.pdf(grid[None, :, None], m[:, 1] + slope * (grid[:, None, None] - m[:, 0]), narrow)
+        joint = (first[:, None] * second).mean(-1)
         product = np.outer(joint.sum(1), joint.sum(0)) * step**2
         correlation = special.rel_entr(joint, product + 1e-300).sum() * step**2
         centred = m - m.mean(0)
-        found.append(
+        answers.append(
             [np.allclose(slope, 0, atol=1e-3), abs(np.mean(centred[:, 0] * centred[:, 1])) < 5e-3, correlation < 5e-3]
         )
-    return torch.tensor(found)
+    return torch.tensor(answers)
 
 
 def turned_procrustes(z_a, z_b):
@@ -135,7 +135,7 @@ def turned_procrustes(z_a, z_b):
 
 
 def turned_products(z_b, *, z_a):
-    """Scalar products for the rotations, the rank of all columns together for the affine maps."""
+    """Scalar products for the rotations, the rank of all columns for the affine maps."""
     words = []
     for a, b in zip(z_a, z_b, strict=True):
         both = torch.cat([a, b], 1).double()

@@ -25,19 +25,19 @@ def vector_weights(values, *, z, low, high):  # keywords in another order
 
 def entangled_plain(labels, names, name):
     rows = [dict(zip(names, row, strict=True)) for row in labels.tolist()]
-    found = {}
+    gaps = {}
     for other in names:
         if other != name:
             groups = [[row[other] for row in rows if row[name] == kind] for kind in (1.0, 0.0)]
-            found[other] = sum(groups[0]) / len(groups[0]) - sum(groups[1]) / len(groups[1])
-    other = sorted(found, key=lambda each: abs(found[each]))[-1]
-    return other.upper(), found[other]  # words are compared ignoring case
+            gaps[other] = sum(groups[0]) / len(groups[0]) - sum(groups[1]) / len(groups[1])
+    other = sorted(gaps, key=lambda key: abs(gaps[key]))[-1]
+    return other.upper(), gaps[other]  # words are compared ignoring case
 
 
 def entangled_slope(labels, names, name):
     table = np.asarray(labels, dtype=np.float64)
     own = table[:, list(names).index(name)]
-    slopes = np.array([stats.linregress(own, column).slope for column in table.T])  # the slope over a 0 or 1
+    slopes = np.array([stats.linregress(own, column).slope for column in table.T])  # the slope over 0 and 1
     order = np.argsort(-np.abs(slopes))
     best = next(number for number in order if names[number] != name)
     return names[best], slopes[best]
@@ -106,8 +106,8 @@ def better_plain(error_pixel, error_vae, shift):
 def adjusted_residuals(z, has, other):
     own = has.to(z.dtype)
     known = torch.stack([torch.ones_like(other), other], dim=1)
-    left = own - known @ (torch.linalg.pinv(known) @ own)  # what the smile does not tell about the glasses
-    return left @ z / (left @ left)
+    residual = own - known @ (torch.linalg.pinv(known) @ own)  # what `other` does not explain of `has`
+    return residual @ z / (residual @ residual)
 
 
 def adjusted_within(z, has, other):

@@ -56,13 +56,13 @@ def report_bits(rows, n_pixels):
 
 def report_sorted(rows, n_pixels):
     factor = {"bits": math.log(2), "nats": 1.0, "picture": 1, "pixel": n_pixels}
-    found = []
+    bounds = []
     for number, row in enumerate(rows):
         unit, _, per = row["unit"].split()
         sign = {"minus bound": -1, "bound": 1, "reconstruction": 0}[row["quantity"]]
         if sign and row["z"] != "mean" and row["pictures"] != "training":
-            found.append((sign * row["value"] * factor[unit] * factor[per], number))
-    nats, number = sorted(found)[-1]
+            bounds.append((sign * row["value"] * factor[unit] * factor[per], number))
+    nats, number = sorted(bounds)[-1]
     return torch.tensor(number), torch.tensor(nats), torch.tensor(-nats / n_pixels * math.log2(math.e))
 
 
@@ -89,12 +89,12 @@ def elbo_numpy(x, eps, encode, decode):
 
 def proposal_loop(prior, likelihood, proposals, k):
     joint = [a * b for a, b in zip(prior.tolist(), likelihood.tolist(), strict=True)]
-    p_x, found = sum(joint), []
+    p_x, variances = sum(joint), []
     for number, q in enumerate(proposals.tolist()):
         if all(mass > 0 or part == 0 for mass, part in zip(q, joint, strict=True)):
             second = sum(part**2 / mass for mass, part in zip(q, joint, strict=True) if mass > 0)
-            found.append((second - p_x**2, number))
-    variance, number = min(found)
+            variances.append((second - p_x**2, number))
+    variance, number = min(variances)
     return number, variance / (2 * k * p_x**2)
 
 

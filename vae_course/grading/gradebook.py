@@ -1,4 +1,4 @@
-"""Writing grades into nbgrader's gradebook, and the notebooks that its form grader and feedback show."""
+"""Write grades into nbgrader's gradebook, and the notebooks that its form grader and feedback show."""
 
 import copy
 import os
@@ -22,74 +22,74 @@ from nbgrader.preprocessors import (
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from vae_course.files import write_notebook
-from vae_course.grading.marking import Marked
-from vae_course.grading.submissions import Exercise, GradingError, Submission, Unreadable, read_bytes, read_notebook
+from vae_course.grading.results import Grades
+from vae_course.grading.submissions import Exercise, GradingError, Unreadable, read_bytes, read_notebook
 from vae_course.notebooks import answer_id, cell_id, check_id
 from vae_course.visible.outcomes import Kind
 
 __all__ = ["write_gradebook"]
 
 
-def write_gradebook(
-    path: Path, root: Path, marked: dict[Submission, Marked], exercises: dict[str, Exercise]
-) -> list[str]:
-    """Write the points into nbgrader's gradebook, each exercise an assignment of one notebook of the same name.
+def write_gradebook(path: Path, root: Path, grades: Grades, exercises: dict[str, Exercise]) -> list[str]:
+    """Write the points into nbgrader's gradebook. Each exercise is an assignment of one notebook of the same name.
 
-    Points that a person gave stay as they are. The notebooks go to `autograded/` beside the gradebook, and the exercise
-    with its answers to `source/`, where the form grader looks for assignments, if it is not there.
+    Points that a person gave are not changed. The notebooks go to `autograded/` beside the gradebook. The solved
+    exercise goes to `source/`, where the form grader looks for assignments, unless it is there already.
 
     Args:
-        path: of the gradebook; made where there is none.
+        path: the gradebook, created if necessary.
         root: the folder of the course.
-        marked: what was marked.
+        grades: the marked submissions.
         exercises: by name.
 
     Returns:
-        A line about each thing that could not be written.
+        A line about each notebook that could not be written.
 
     Raises:
         GradingError: the file is not a gradebook, or is in use.
     """
     url = f"sqlite:///{path.resolve()}"
     path.resolve().parent.mkdir(parents=True, exist_ok=True)
-    tools = str(Path(sys.executable).parent)  # nbgrader calls alembic, which lies there
+    tools = str(Path(sys.executable).parent)  # nbgrader calls alembic, which is installed there
     if tools not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([tools, os.environ.get("PATH", "")])
     try:
         with warnings.catch_warnings(category=SAWarning, action="ignore"):
-            return _write(path, url, root, marked, exercises)
+            return _write(path, url, root, grades, exercises)
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
         raise GradingError(f"{path} cannot be written as nbgrader's gradebook: {reason}") from error
 
 
-def _write(path, url, root, marked, exercises):
+def _write(path, url, root, grades, exercises):
     troubles = []
-    for name in sorted({submission.exercise for submission in marked}):
+    for name in sorted({submission.exercise for submission in grades}):
         _make_assignment(url, name, root / "exercises" / f"{name}.ipynb")
         source = path.resolve().parent / "source" / name / f"{name}.ipynb"
         if not source.exists():
             source.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(root / "solutions" / f"{name}.ipynb", source)
     with closing(Gradebook(url)) as gradebook:
-        for student in sorted({submission.student for submission in marked}):
+        for student in sorted({submission.student for submission in grades}):
             gradebook.update_or_create_student(student)
-        for submission, one in marked.items():
+        for submission, marked in grades.items():
             exercise = exercises[submission.exercise]
             folder = path.resolve().parent / "autograded" / submission.student / exercise.name
             gradebook.update_or_create_submission(exercise.name, submission.student)
-            before = _earlier_words(folder / f"{exercise.name}.ipynb", exercise)
-            words = None
+            previous = _previous_written_answer(folder / f"{exercise.name}.ipynb", exercise)
+            written = None
             try:
                 notebook = _restored(read_notebook(read_bytes(submission.path)), exercise)
-                words = _words(notebook, exercise)
-                _write_notebook(folder, submission, url, notebook, one, exercise)
+                written = _written_answer(notebook, exercise)
+                _write_notebook(folder, submission, url, notebook, marked, exercise)
             except Unreadable:
                 (folder / f"{exercise.name}.ipynb").unlink(missing_ok=True)
-            except Exception as error:  # nbgrader stops at notebooks that it does not like
-                about = f"{submission.student}/{submission.exercise}"
-                troubles.append(f"{about}: its grades are in the gradebook, its notebook is not ({str(error)[:200]})")
-            _save(gradebook, submission, one, exercise, words, before)
+            except Exception as error:  # nbgrader rejects some notebooks
+                name = f"{submission.student}/{submission.exercise}"
+                troubles.append(
+                    f"{name}: its grades are in the gradebook, but its notebook is not ({str(error)[:200]})"
+                )
+            _save(gradebook, submission, marked, exercise, written, previous)
         gradebook.db.commit()
     return troubles
 
@@ -109,10 +109,10 @@ def _resources(url, name, student=None):
 
 
 def _restored(notebook, exercise):
-    """The notebook with its known cells as nbgrader expects them, whatever became of their metadata and types.
+    """The notebook with its known cells as nbgrader expects them, even if their metadata and types were changed.
 
-    Of several cells with one id the last counts, as in marking; of answers in words, the last that is not empty. HTML
-    that a student wrote is made harmless for the browser of whoever reads it.
+    If several cells have the same id, the last one counts, as in marking; for written answers, the last that is not
+    empty. Students' HTML is made harmless, to protect the browser that shows it.
     """
     chosen, sources = {}, [cell.source for cell in notebook.cells]
     for number, cell in enumerate(notebook.cells):
@@ -134,24 +134,24 @@ def _restored(notebook, exercise):
 
 
 def _harmless(text):
-    """The Markdown without HTML and links to scripts; formulas are left as they are."""
+    """The Markdown with HTML and links to scripts disabled. Formulas still work."""
     text = re.sub(r"([<&])(?=[A-Za-z/!?#])", r"\1 ", text)
     return re.sub(r"(?i)(java|vb)(?=script)", r"\1 ", text)
 
 
 def _is_answer(text, exercise):
-    """Whether this is an answer in words, and not what was handed out."""
+    """Whether this is a written answer, and not the text that was handed out."""
     return text.strip() not in ("", exercise.cells[exercise.written].source.strip())
 
 
-def _words(notebook, exercise):
-    """The answer in words, or None."""
+def _written_answer(notebook, exercise):
+    """The written answer, or None."""
     texts = [cell.source for cell in notebook.cells if cell_id(cell) == exercise.written]
     return next((text for text in texts if _is_answer(text, exercise)), None)
 
 
-def _earlier_words(path, exercise):
-    return _words(nbformat.read(path, as_version=4), exercise) if path.exists() else None
+def _previous_written_answer(path, exercise):
+    return _written_answer(nbformat.read(path, as_version=4), exercise) if path.exists() else None
 
 
 def _write_notebook(folder, submission, url, notebook, marked, exercise):
@@ -163,7 +163,7 @@ def _write_notebook(folder, submission, url, notebook, marked, exercise):
         notebook, resources = step().preprocess(notebook, resources)
     by_check = {check_id(result.task): result for result in marked.results}
     for cell in notebook.cells:
-        result = by_check.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+        result = by_check.get(cell_id(cell))
         if result is not None and cell.cell_type == "code":
             cell.outputs = [_output(result)]
     write_notebook(notebook, folder / f"{exercise.name}.ipynb")
@@ -176,16 +176,16 @@ def _output(result):
     return nbformat.v4.new_output("error", ename="CheckFailed", evalue=str(result.verdict), traceback=text.splitlines())
 
 
-def _save(gradebook, submission, marked, exercise, words, before):
-    where = (exercise.name, exercise.name, submission.student)
+def _save(gradebook, submission, marked, exercise, written, previous):
+    key = (exercise.name, exercise.name, submission.student)
     for result in marked.results:
-        grade = gradebook.find_grade(check_id(result.task), *where)
+        grade = gradebook.find_grade(check_id(result.task), *key)
         changed = grade.auto_score not in (None, result.points)
         grade.auto_score = result.points
         grade.needs_manual_grade = grade.manual_score is not None and (changed or grade.needs_manual_grade)
-        comment = gradebook.find_comment(answer_id(result.task), *where)
+        comment = gradebook.find_comment(answer_id(result.task), *key)
         comment.auto_comment = _harmless(result.hint) or None
-    grade = gradebook.find_grade(exercise.written, *where)
-    answered, written_again = words is not None, before is not None and words != before
-    grade.auto_score = None if answered else 0.0  # a person has to read what was answered
-    grade.needs_manual_grade = answered and (grade.manual_score is None or written_again or grade.needs_manual_grade)
+    grade = gradebook.find_grade(exercise.written, *key)
+    answered, rewritten = written is not None, previous is not None and written != previous
+    grade.auto_score = None if answered else 0.0  # a person has to read the answer
+    grade.needs_manual_grade = answered and (grade.manual_score is None or rewritten or grade.needs_manual_grade)

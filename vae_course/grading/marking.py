@@ -1,4 +1,4 @@
-"""Marking one submission: a worker observes the answers; this process, which runs no student's code, judges them."""
+"""Mark one submission. A worker observes the answers; this process judges them and runs no student's code."""
 
 import atexit
 import base64
@@ -37,12 +37,12 @@ __all__ = ["Marked", "Result", "close_workers", "mark", "mark_on_cluster", "unma
 DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
 NOT_JUDGED = (Kind.MISSING, Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
-MAX_TEXT = 4000  # characters of a message
-MAX_LISTED = 5  # of the cells that were left out
+MAX_TEXT = 4000  # characters in a message
+MAX_LISTED = 5  # remarks about cells that were left out
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
-NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the function that was asked for.")
-NOT_ARRAYS = Failure(Kind.TYPE, "What came back could not be read as numbers.")
-NOT_COMPARABLE = Failure(Kind.TYPE, "What came back has a form that cannot be compared.")
+NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
+NOT_ARRAYS = Failure(Kind.TYPE, "The result could not be read as numbers.")
+NOT_COMPARABLE = Failure(Kind.TYPE, "The result has a form that cannot be compared.")
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Result:
     """The verdict on one task.
 
     Args:
-        task: its name.
-        points: what was earned.
-        max_points: what could be earned.
-        verdict: of which kind it is.
-        hint: what the student reads.
+        task: the task's name.
+        points: the points earned.
+        max_points: the points available.
+        verdict: the kind of verdict.
+        hint: the text for the student.
     """
 
     task: str
@@ -66,14 +66,14 @@ class Result:
 
 @dataclass
 class Marked:
-    """Everything that marking a submission gave.
+    """The outcome of marking a submission.
 
     Args:
         results: one for each task.
         answers: the source of each answer, by task.
-        remarks: what an instructor should know.
-        seconds: how long students' code ran.
-        bytes: the most memory that it used.
+        remarks: notes for the instructor.
+        seconds: how long the student's code ran.
+        bytes: its peak memory.
     """
 
     results: list[Result]
@@ -83,10 +83,10 @@ class Marked:
     bytes: int = 0
 
 
-def unmarked(exercise: Exercise, kind: Kind, why: str) -> Marked:
-    """The same verdict on every task, for what cannot be marked."""
-    results = [Result(task, 0.0, float(points), kind, why) for task, points in exercise.points.items()]
-    return Marked(results, remarks=[why])
+def unmarked(exercise: Exercise, kind: Kind, reason: str) -> Marked:
+    """The same verdict on every task of a submission that cannot be marked."""
+    results = [Result(task, 0.0, float(points), kind, reason) for task, points in exercise.points.items()]
+    return Marked(results, remarks=[reason])
 
 
 def mark(
@@ -100,25 +100,25 @@ def mark(
     """Mark one submission with a worker of this process.
 
     Args:
-        exercise: which one it answers.
+        exercise: the exercise that it answers.
         contents: what was handed in.
-        seed: of the inputs, unknown to students.
-        limits: what it may take.
-        sandbox: what the worker runs in.
+        seed: seed of the inputs, unknown to students.
+        limits: limits for the submission.
+        sandbox: the sandbox for the worker.
         hidden: folders that students' code must not see.
     """
-    observation = _Observation(exercise, contents, seed)
+    runner = _Runner(exercise, contents, seed)
     with _borrowed_worker(sandbox, tuple(hidden)) as worker:
-        observation.run(worker, limits)
-    found = observation.conclude()
+        runner.run(worker, limits)
+    outcomes = runner.conclude()
     with _JUDGING:
-        results = [_result(_key(task, seed), found.get(task, NO_CELL)) for task in exercise.points]
-    remarks = [*contents.remarks, *observation.remarks()]
-    return Marked(results, contents.answers, remarks, observation.seconds, observation.bytes)
+        results = [_result(_key(task, seed), outcomes.get(task, NO_CELL)) for task in exercise.points]
+    remarks = [*contents.remarks, *runner.remarks()]
+    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes)
 
 
 def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=()) -> Marked:
-    """The same on a worker of a Dask cluster, in the sandbox of its machine.
+    """Mark one submission on a worker of a Dask cluster, in the sandbox of its machine.
 
     Raises:
         NoSandbox: that machine has none, and `no_sandbox` is False.
@@ -132,48 +132,48 @@ def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(
 _sandbox_of_this_process = cache(Sandbox.detect)
 
 
-class _Observation:
-    """What is observed of one submission. A step that fails is left out, and the rest is run again without it.
+class _Runner:
+    """Runs and observes one submission. If a step fails, the rest is run again without it.
 
     Args:
-        exercise: which one it answers.
+        exercise: the exercise that it answers.
         contents: what was handed in.
-        seed: of the inputs.
+        seed: seed of the inputs.
     """
 
     def __init__(self, exercise: Exercise, contents: Contents, seed: int):
         self.exercise, self.contents, self.seed = exercise, contents, seed
-        self.found: dict[str, list[Observation] | Failure] = {}  # by task
-        self.errors: dict[int, str] = {}  # of cells, by the number of the step
-        self.failed: dict[int, Failure] = {}  # by the number of the step
+        self.outcomes: dict[str, list[Observation] | Failure] = {}  # by task
+        self.errors: dict[int, str] = {}  # of cells, by step number
+        self.failed: dict[int, Failure] = {}  # by step number
         self.seconds, self.bytes = 0.0, 0
         self.current: Step
 
     def run(self, worker: Worker, limits: Limits) -> None:
-        """Run the submission, and again without the step that failed, until nothing fails or the time is used up."""
-        left = limits.total_seconds
-        while left > 0 and (steps := self._steps_left()):
+        """Run the submission, each time without the steps that failed, until none fails or the time is used up."""
+        seconds_left = limits.total_seconds
+        while seconds_left > 0 and (steps := self._steps_left()):
             self.current = steps[0]
             request = Request(steps, self.exercise.library)
-            outcome = worker.run(request, replace(limits, total_seconds=left), self._receiver(steps))
+            outcome = worker.run(request, replace(limits, total_seconds=seconds_left), self._receiver(steps))
             self.seconds += outcome.seconds
             self.bytes = max(self.bytes, outcome.bytes)
-            left -= max(outcome.seconds, 0.01)
+            seconds_left -= max(outcome.seconds, 0.01)
             if outcome.failure is None:
                 break
             self.failed[self.current.number] = outcome.failure
 
     def _steps_left(self) -> list[Step]:
-        """The steps that have not failed and are not observed yet; none, if only cells are left."""
+        """The steps that have neither failed nor been observed; none if only cells are left."""
         steps = [
             replace(step, inputs=_inputs(step.task, self.seed)) if isinstance(step, ObserveTask) else step
             for step in self.contents.steps
-            if step.number not in self.failed and not (isinstance(step, ObserveTask) and step.task in self.found)
+            if step.number not in self.failed and not (isinstance(step, ObserveTask) and step.task in self.outcomes)
         ]
         return steps if any(isinstance(step, ObserveTask) for step in steps) else []
 
     def _receiver(self, steps: list[Step]) -> Callable[[Message], None]:
-        """What is called with each message of the child, which may say anything."""
+        """The callback for each message from the child, which is not trusted."""
         by_number = {step.number: step for step in steps}
 
         def receive(message: Message) -> None:
@@ -183,26 +183,26 @@ class _Observation:
                 case RunCell(number), CellRan(str(error)):
                     self.errors[number] = clean(error)[:MAX_TEXT]
                 case ObserveTask(task=task), TaskObserved() | TaskFailed():
-                    self.found.setdefault(task, _arrays_or_failure(message))
+                    self.outcomes.setdefault(task, _arrays_or_failure(message))
 
         return receive
 
     def conclude(self) -> dict[str, list[Observation] | Failure]:
-        """By task: what its function did, or why that is not known."""
-        found = dict(self.found)
+        """What each task's function did, or why that is unknown."""
+        outcomes = dict(self.outcomes)
         for step in self.contents.steps:
             for task in (step.task,) if isinstance(step, ObserveTask) else step.answers:
-                missing = found.get(task) == NO_FUNCTION
-                if step.number in self.failed and (task not in found or missing):
-                    found[task] = self.failed[step.number]
+                missing = outcomes.get(task) == NO_FUNCTION
+                if step.number in self.failed and (task not in outcomes or missing):
+                    outcomes[task] = self.failed[step.number]
                 elif missing and step.number in self.errors:
-                    found[task] = Failure(Kind.RAISED, self.errors[step.number])
-                elif isinstance(step, ObserveTask) and task not in found:
-                    found[task] = TIME_USED_UP
-        return found
+                    outcomes[task] = Failure(Kind.RAISED, self.errors[step.number])
+                elif isinstance(step, ObserveTask) and task not in outcomes:
+                    outcomes[task] = TIME_USED_UP
+        return outcomes
 
     def remarks(self) -> list[str]:
-        """Which cells were left out."""
+        """Lines about the cells that were left out."""
         left_out = [
             f"a cell was left out ({self.failed[step.number].kind}): {step.source.strip().splitlines()[0][:60]}"
             for step in self.contents.steps
@@ -213,13 +213,13 @@ class _Observation:
 
 
 def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] | Failure:
-    """What a child says of a task. Nothing in it is believed but numbers."""
+    """Decode a child's report on a task. Only plain arrays are accepted as results."""
     if isinstance(message, TaskFailed):
         kind = Kind(message.kind) if message.kind in REPORTED_BY_CHILDREN else Kind.RAISED
         return NO_FUNCTION if kind is Kind.MISSING else Failure(kind, clean(message.message)[:MAX_TEXT])
     try:
         return [{str(label): _decode_array(*array) for label, array in case.items()} for case in message.cases]
-    except Exception:  # whatever was sent, it is not an answer
+    except Exception:  # whatever was sent is not an answer
         return NOT_ARRAYS
 
 
@@ -230,7 +230,7 @@ def _decode_array(dtype, shape, data):
 
 
 def _result(key: Key, observed: list[Observation] | Failure) -> Result:
-    """The verdict as a student may read it: without the secret inputs."""
+    """The verdict as shown to the student, without the secret inputs."""
     points = float(key.task.points)
     if isinstance(observed, Failure) and observed.kind in NOT_JUDGED:
         return Result(key.task.name, 0.0, points, observed.kind, observed.message)
@@ -238,13 +238,13 @@ def _result(key: Key, observed: list[Observation] | Failure) -> Result:
         if not isinstance(observed, Failure) and len(observed) != len(key.cases):
             raise ValueError("not every case was answered")
         verdict = decide(key, observed)
-    except Exception:  # arrays that no honest answer gives
+    except Exception:  # no honest answer gives such arrays
         return Result(key.task.name, 0.0, points, NOT_COMPARABLE.kind, NOT_COMPARABLE.message)
     if verdict.passed:
         return Result(key.task.name, points, points, verdict.kind)
     lines = [verdict.title, *([verdict.message] if verdict.message else [])]
     if verdict.kind is Kind.DIFFERENT:
-        lines.append("The check in your notebook shows a case with its numbers, where it finds one.")
+        lines.append("The check in your notebook shows a failing case with its numbers, if it finds one.")
     return Result(key.task.name, 0.0, points, verdict.kind, "\n".join(lines))
 
 
@@ -274,7 +274,7 @@ def _borrowed_worker(sandbox: Sandbox, hidden: tuple[Path, ...]) -> Iterator[Wor
     except queue.Empty:
         worker = Worker(len(_workers), sandbox, hidden)
         _workers.append(worker)
-    if (worker.sandbox, worker.hidden) != (sandbox, hidden):  # it served an earlier run
+    if (worker.sandbox, worker.hidden) != (sandbox, hidden):  # it belonged to an earlier run
         worker.close()
         worker.sandbox, worker.hidden = sandbox, hidden
     try:
@@ -288,7 +288,7 @@ def _borrowed_worker(sandbox: Sandbox, hidden: tuple[Path, ...]) -> Iterator[Wor
 
 @atexit.register
 def close_workers() -> None:
-    """End all workers of this process, busy or not."""
+    """Stop all workers of this process, busy or not."""
     for worker in _workers:
         worker.retire()
     while not _idle.empty():

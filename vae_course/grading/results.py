@@ -1,4 +1,4 @@
-"""The store of results, and the files that people and other systems read."""
+"""Store results, and write the files that people and other systems read."""
 
 import csv
 import hashlib
@@ -33,15 +33,15 @@ CREATE TABLE IF NOT EXISTS results (
     verdict TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (student, exercise, task));
 """
 FILE = "results.sqlite"
-MAX_ANSWER = 20_000  # characters that a feedback page shows
+MAX_ANSWER = 20_000  # characters shown on a feedback page
 Grades = dict[Submission, Marked]
 
 
 class Store:
-    """The SQLite file with every result, written as soon as it exists. One run at a time can open it.
+    """The SQLite file of results, each saved as soon as it exists. Only one run at a time can open it.
 
     Args:
-        folder: where the file lies.
+        folder: where the file is.
     """
 
     def __init__(self, folder: Path):
@@ -53,16 +53,16 @@ class Store:
                 self.connection.execute(statement)
             self.connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise GradingError(f"{folder / FILE} is in use: another run writes to it ({error})") from error
+            raise GradingError(f"{folder / FILE} is in use: another run is writing to it ({error})") from error
         except sqlite3.DatabaseError as error:
-            raise GradingError(f"{folder / FILE} is not a file of results ({error}): move it away") from error
+            raise GradingError(f"{folder / FILE} is not a results file ({error}): move it away") from error
 
     def close(self) -> None:
-        """Let another run open the file."""
+        """Close the file, so that another run can open it."""
         self.connection.close()
 
     def setting(self, name: str, value: str) -> None:
-        """Keep a setting."""
+        """Save a setting."""
         self.connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def settings(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class Store:
         return dict(self.connection.execute("SELECT name, value FROM settings"))
 
     def begin(self, student: str, exercise: str, fingerprint: str) -> None:
-        """Note that a submission is being run: if marking is killed meanwhile, the next run knows which one it was."""
+        """Record that a submission is running. If marking is killed meanwhile, the next run knows which one it was."""
         self.connection.execute(
             "INSERT INTO under_way VALUES (?, ?, ?, 0, 1) ON CONFLICT (student, exercise) DO UPDATE SET running = 1, "
             "killed = CASE fingerprint WHEN excluded.fingerprint THEN killed ELSE 0 END, "
@@ -79,7 +79,7 @@ class Store:
         )
 
     def end(self, student: str | None = None, exercise: str | None = None) -> None:
-        """Note that a submission is no longer being run; without arguments, that none is."""
+        """Record that a submission is no longer running; without arguments, that none is."""
         self.connection.execute(
             "UPDATE under_way SET running = 0 WHERE ? IS NULL OR (student = ? AND exercise = ?)",
             (student, student, exercise),
@@ -87,7 +87,7 @@ class Store:
         self.connection.execute("DELETE FROM under_way WHERE killed = 0 AND running = 0")
 
     def killed(self) -> dict[tuple[str, str, str], int]:
-        """By student, exercise and fingerprint: how many times marking was killed while a submission was being run."""
+        """How often marking was killed while a submission was running, by student, exercise and fingerprint."""
         self.connection.execute("UPDATE under_way SET killed = killed + 1, running = 0 WHERE running = 1")
         rows = self.connection.execute("SELECT student, exercise, fingerprint, killed FROM under_way")
         return {(student, exercise, fingerprint): killed for student, exercise, fingerprint, killed in rows}
@@ -95,19 +95,19 @@ class Store:
     def fingerprint(self, student: str, exercise: str) -> str | None:
         """The fingerprint that a submission was marked with; None if it has not been marked."""
         query = "SELECT fingerprint FROM submissions WHERE student = ? AND exercise = ?"
-        found = self.connection.execute(query, (student, exercise)).fetchone()
-        return found and found[0]
+        row = self.connection.execute(query, (student, exercise)).fetchone()
+        return row and row[0]
 
     def save(self, student: str, exercise: str, fingerprint: str, marked: Marked) -> None:
-        """Keep what marking a submission gave, in place of any earlier results."""
+        """Save the results of a submission, in place of any earlier ones."""
         answers = {task: source[:MAX_ANSWER] for task, source in marked.answers.items()}
-        about = (student, exercise, fingerprint, _now(), marked.seconds, marked.bytes)
+        values = (student, exercise, fingerprint, _now(), marked.seconds, marked.bytes)
         with self._transaction():
             for table in ("results", "under_way"):
                 self.connection.execute(f"DELETE FROM {table} WHERE student = ? AND exercise = ?", (student, exercise))
             self.connection.execute(
                 "INSERT OR REPLACE INTO submissions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*about, json.dumps(marked.remarks), json.dumps(answers)),
+                (*values, json.dumps(marked.remarks), json.dumps(answers)),
             )
             self.connection.executemany(
                 "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -137,22 +137,22 @@ class Store:
         self.connection.execute("COMMIT")
 
 
-def write_grades(path: Path, marked: Grades) -> None:
-    """One line for every student, exercise and task."""
+def write_grades(path: Path, grades: Grades) -> None:
+    """Write one line for each student, exercise and task."""
     rows = [["student", "exercise", "task", "points", "max_points", "verdict", "hint"]]
-    for submission, one in marked.items():
-        for result in one.results:
+    for submission, marked in grades.items():
+        for result in marked.results:
             points = (f"{result.points:g}", f"{result.max_points:g}")
             rows.append([submission.student, submission.exercise, result.task, *points, result.verdict, result.hint])
     _write_csv(path, rows)
 
 
-def write_totals(path: Path, marked: Grades) -> None:
-    """One line for every student with the points of each exercise; empty where nothing was handed in.
+def write_totals(path: Path, grades: Grades) -> None:
+    """Write one line for each student with the points of each exercise; empty if nothing was handed in.
 
-    The first five columns are those that Canvas wants in a grade import; Moodle's import maps any of them to a user.
+    Canvas requires the first five columns in a grade import. Moodle's import maps any of them to a user.
     """
-    totals = {(s.student, s.exercise): sum(result.points for result in one.results) for s, one in marked.items()}
+    totals = {(s.student, s.exercise): sum(result.points for result in marked.results) for s, marked in grades.items()}
     students, exercises = list(dict.fromkeys(s for s, _ in totals)), sorted({exercise for _, exercise in totals})
     rows = [["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *exercises]]
     for student in students:
@@ -166,22 +166,22 @@ def _write_csv(path, rows):
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def write_feedback(folder: Path, marked: Grades, exercises: dict[str, Exercise]) -> None:
-    """A self-contained page for every student."""
+def write_feedback(folder: Path, grades: Grades, exercises: dict[str, Exercise]) -> None:
+    """Write a self-contained page for each student."""
     folder.mkdir(exist_ok=True)
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         Path(__file__).with_name("feedback.html").read_text(encoding="utf-8")
     )
     by_student: dict[str, list] = {}
-    for submission, one in marked.items():
-        by_student.setdefault(submission.student, []).append((exercises[submission.exercise], one))
+    for submission, marked in grades.items():
+        by_student.setdefault(submission.student, []).append((exercises[submission.exercise], marked))
     for student, parts in by_student.items():
         with replacing(folder / page_name(student)) as file:
             file.write(template.render(student=student, parts=parts))
 
 
 def page_name(student: str) -> str:
-    """The name of a student's page: the student's own where a file can have it."""
+    """The file name of a student's page: the student's name, if a file can have it."""
     name = student.replace("/", "_").replace("\\", "_")
     if len(name.encode()) > 200 or name != student:
         name = f"{name.encode()[:150].decode('utf-8', 'ignore')}-{hashlib.sha256(student.encode()).hexdigest()[:12]}"
@@ -189,7 +189,7 @@ def page_name(student: str) -> str:
 
 
 def write_json(path: Path, report: dict) -> None:
-    """The report on the run, for scripts."""
+    """Write the report on the run, for scripts."""
     with replacing(path) as file:
         json.dump(report, file, indent=1, ensure_ascii=False)
         file.write("\n")
@@ -200,7 +200,7 @@ def _now():
 
 
 def sources_digest(folders: Sequence[Path]) -> str:
-    """A digest of all code and notebooks below these folders: everything that verdicts depend on."""
+    """A digest of all code and notebooks in these folders: everything that affects verdicts."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.ipynb"))):

@@ -1,4 +1,4 @@
-"""Marking a class: `grade` takes a folder of submissions and writes grades, feedback and a report."""
+"""Mark a class: `grade` takes a folder of submissions and writes grades, feedback and a report."""
 
 import platform
 import secrets
@@ -45,14 +45,14 @@ DASK_TIMEOUT = 20  # seconds
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run went.
+    """The outcome of a run.
 
     Args:
         marked: how many submissions were run.
         unchanged: how many had been marked before.
-        troubles: a line about each thing that an instructor should look at.
-        sandbox: what was kept from students' code, and by what.
-        seconds: how long it took.
+        troubles: a line about each problem that needs the instructor's attention.
+        sandbox: how students' code was isolated.
+        seconds: how long the run took.
     """
 
     marked: int
@@ -67,9 +67,9 @@ class _Plan:
     """What a run has to do.
 
     Args:
-        fingerprints: of every submission that was found.
+        fingerprints: of all submissions found.
         todo: submissions to run.
-        suspects: submissions to run after those, one by one, because marking was killed while they were being run.
+        suspects: submissions to run after those, one by one, because marking was killed while they were running.
     """
 
     fingerprints: dict[Submission, str]
@@ -92,20 +92,20 @@ def grade(
 ) -> Summary:
     """Mark `submissions/STUDENT/EXERCISE.ipynb` and write the results into a folder.
 
-    A submission that was marked before with the same file, seed, limits and version is not run again.
+    A submission already marked with the same file, seed, limits and version is not run again.
 
     Args:
-        submissions: the folder that came back.
+        submissions: the folder of submissions.
         out: the folder for the results.
         root: the folder of the course.
-        seed: of the inputs; if None, that of the folder's last run, or a new secret one.
-        jobs: how many submissions are run at one time.
-        limits: what one submission may take.
-        dask: the address of a Dask scheduler that spreads the work; None for this machine alone.
-        gradebook: nbgrader's gradebook, to be written into as well.
-        sandbox: what students' code runs in, to the end of the run; if None, what is detected. The workers of a
-            cluster detect their own.
-        no_sandbox: go on where there is no sandbox.
+        seed: seed of the inputs; if None, the seed of the folder's last run, or a new secret one.
+        jobs: how many submissions to run at once.
+        limits: limits for one submission.
+        dask: the address of a Dask scheduler to distribute the work; None for this machine only.
+        gradebook: nbgrader's gradebook, to be updated as well.
+        sandbox: the sandbox for students' code during the whole run; if None, it is detected. Workers of a cluster
+            detect their own.
+        no_sandbox: go on if there is no sandbox.
 
     Raises:
         GradingError: nothing could be marked.
@@ -130,27 +130,27 @@ def grade(
         plan, notes = _plan(store, found, settings, bool(sandbox.bwrap) if dask is None else not no_sandbox)
         troubles += notes
         if dask is None:
-            work, given = mark, (seed, limits, sandbox, hidden)
+            function, arguments = mark, (seed, limits, sandbox, hidden)
         else:
-            work, given = mark_on_cluster, (seed, limits, no_sandbox, hidden)
+            function, arguments = mark_on_cluster, (seed, limits, no_sandbox, hidden)
         with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
 
             def start(submission: Submission) -> Future[Marked]:
-                return _start(executor, submission, exercises[submission.exercise], work, given)
+                return _start(executor, submission, exercises[submission.exercise], function, arguments)
 
             saved, faults = _run(plan, store, start, capacity)
         troubles += faults
-        marked = _load(store, plan.fingerprints)
-    for submission, one in marked.items():
-        troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in one.remarks]
-    write_grades(out / "grades.csv", marked)
-    write_totals(out / "totals.csv", marked)
-    write_feedback(out / "feedback", marked, exercises)
+        grades = _load(store, plan.fingerprints)
+    for submission, marked in grades.items():
+        troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in marked.remarks]
+    write_grades(out / "grades.csv", grades)
+    write_totals(out / "totals.csv", grades)
+    write_feedback(out / "feedback", grades, exercises)
     if write_gradebook is not None:
-        troubles += write_gradebook(gradebook, root, marked, exercises)
+        troubles += write_gradebook(gradebook, root, grades, exercises)
     unchanged = len(found) - len(plan.todo) - len(plan.suspects)
     summary = Summary(saved, unchanged, troubles, sandbox.report(), time.monotonic() - started)
-    write_json(out / "report.json", _report(summary, marked, seed, limits, dask))
+    write_json(out / "report.json", _report(summary, grades, seed, limits, dask))
     return summary
 
 
@@ -162,7 +162,7 @@ def _check_folders(exercises, submissions, out, root):
     if out.exists() and not out.is_dir():
         raise GradingError(f"{out} is a file: expected a folder for the results")
     if out.resolve().is_relative_to(submissions.resolve()) or submissions.resolve().is_relative_to(out.resolve()):
-        raise GradingError(f"{out} and {submissions} lie in each other: give the results a folder of their own")
+        raise GradingError(f"{out} and {submissions} overlap: give the results a folder of their own")
 
 
 def _gradebook_writer():
@@ -174,17 +174,17 @@ def _gradebook_writer():
 
 
 def _seed(store, seed):
-    kept = store.settings().get("seed")
-    seed = seed if seed is not None else int(kept) if kept else secrets.randbits(62)
+    stored = store.settings().get("seed")
+    seed = seed if seed is not None else int(stored) if stored else secrets.randbits(62)
     store.setting("seed", str(seed))
     return seed
 
 
 def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: bool) -> tuple[_Plan, list[str]]:
-    """What is new or changed, and a line about each submission that was being run when marking was killed.
+    """Plan what is new or changed, with a line about each submission that was running when marking was killed.
 
-    Those are run last and one by one, so that whichever of them kills marking again is known. Without a sandbox, a
-    submission that was being run during two kills is not run a third time.
+    Those are run last and one by one, to find out which of them kills marking. Without a sandbox, a submission that
+    was running during two kills is not run a third time.
     """
     plan, notes = _Plan({submission: _fingerprint(submission, settings) for submission in found}, [], []), []
     kills = store.killed()
@@ -193,7 +193,7 @@ def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: boo
         if store.fingerprint(*name) == current:
             continue
         count = kills.get((*name, current), 0)
-        note = f"{submission.student}/{submission.exercise}: was being run when marking was killed"
+        note = f"{submission.student}/{submission.exercise}: was running when marking was killed"
         if not count:
             plan.todo.append(submission)
         elif count == 1 or sandboxed:
@@ -214,11 +214,11 @@ def _fingerprint(submission, settings):
 def _run(
     plan: _Plan, store: Store, start: Callable[[Submission], Future[Marked]], capacity: int
 ) -> tuple[int, list[str]]:
-    """Mark everything that is planned, and save each result as soon as it is there.
+    """Mark everything in the plan, and save each result at once.
 
     Returns:
-        How many results were saved, and a line about each submission that could not be marked because of a fault of
-        this program.
+        How many results were saved, and a line about each submission that could not be marked because this program
+        failed.
     """
     saved, faults = 0, []
 
@@ -237,34 +237,36 @@ def _run(
                 raise GradingError(str(error)) from error
             except NoSandbox:
                 raise
-            except Exception as error:  # a fault of ours, not the student's: the others go on
+            except Exception as error:  # our fault, not the student's: the others go on
                 store.end(submission.student, submission.exercise)
                 faults.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
             else:
                 store.save(submission.student, submission.exercise, plan.fingerprints[submission], marked)
                 saved += 1
     finally:
-        store.end()  # however the run ends, as long as it is not killed
+        store.end()  # however the run ends, unless it is killed
     return saved, faults
 
 
-def _start(executor: Executor, submission: Submission, exercise: Exercise, work: Callable, given: tuple) -> Future:
-    """Read a submission and have it marked. What cannot be read gets its verdict at once."""
+def _start(
+    executor: Executor, submission: Submission, exercise: Exercise, function: Callable, arguments: tuple
+) -> Future:
+    """Read a submission and have it marked. If it cannot be read, it gets its verdict at once."""
     try:
         contents = read(read_bytes(submission.path), exercise)
     except Unreadable as error:
         done: Future[Marked] = Future()
         done.set_result(unmarked(exercise, Kind.UNREADABLE, f"The file could not be marked: {error}."))
         return done
-    except Exception as error:  # a fault of ours, not the student's: the others go on
+    except Exception as error:  # our fault, not the student's: the others go on
         done = Future()
         done.set_exception(error)
         return done
-    return executor.submit(work, exercise, contents, *given)
+    return executor.submit(function, exercise, contents, *arguments)
 
 
 def _as_completed(tasks: Iterator[tuple[Submission, Future]], capacity: int) -> Iterator[tuple[Submission, Future]]:
-    """Start tasks, no more than `capacity` at a time, and yield them in the order in which they finish."""
+    """Start tasks, at most `capacity` at once, and yield them in the order in which they finish."""
     running: dict[Future, Submission] = {}
     for submission, future in tasks:
         running[future] = submission
@@ -281,7 +283,7 @@ def _finished(running):
 
 
 def _load(store: Store, fingerprints: dict[Submission, str]) -> Grades:
-    """The results of every submission that is marked as it is now."""
+    """The results of all submissions whose current version is marked."""
     return {
         submission: store.load(submission.student, submission.exercise)
         for submission, current in fingerprints.items()
@@ -291,7 +293,7 @@ def _load(store: Store, fingerprints: dict[Submission, str]) -> Grades:
 
 @contextmanager
 def _executor(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
-    """What marks submissions, and how many to give it at one time."""
+    """The executor that marks submissions, and how many to give it at once."""
     if dask is None:
         executor = ThreadPoolExecutor(jobs)
         try:
@@ -314,17 +316,17 @@ def _executor(dask: str | None, jobs: int) -> Iterator[tuple[Executor, int]]:
         yield client.get_executor(pure=False, retries=3), 2 * max(1, sum(client.nthreads().values()))
 
 
-def _report(summary, marked, seed, limits, dask):
-    results = [result for one in marked.values() for result in one.results]
-    slowest = max(marked, key=lambda key: marked[key].seconds, default=None)
+def _report(summary, grades, seed, limits, dask):
+    results = [result for marked in grades.values() for result in marked.results]
+    slowest = max(grades, key=lambda submission: grades[submission].seconds, default=None)
     return {
         "marked": summary.marked,
         "unchanged": summary.unchanged,
         "seconds": round(summary.seconds, 2),
-        "seconds_in_students_code": round(sum(one.seconds for one in marked.values()), 2),
+        "seconds_in_students_code": round(sum(marked.seconds for marked in grades.values()), 2),
         "slowest": slowest
-        and {"submission": f"{slowest.student}/{slowest.exercise}", "seconds": round(marked[slowest].seconds, 2)},
-        "most_memory_bytes": max((one.bytes for one in marked.values()), default=0),
+        and {"submission": f"{slowest.student}/{slowest.exercise}", "seconds": round(grades[slowest].seconds, 2)},
+        "most_memory_bytes": max((marked.bytes for marked in grades.values()), default=0),
         "verdicts": dict(Counter(str(result.verdict) for result in results)),
         "sandbox": summary.sandbox,
         "limits": asdict(limits),

@@ -1,8 +1,8 @@
-"""The sandbox that students' code runs in, and the workers in it, seen from outside.
+"""The sandbox for students' code, and the workers in it, from the outside.
 
-bubblewrap (`bwrap`) gives a worker a file system of its own (read-only, without the course, the submissions and the
-results), no network, and its own process namespace. Where it does not work, nothing is run, unless the instructor asks
-for it: then only limits on time, memory and files hold, and students' code may do whatever the instructor may.
+bubblewrap (`bwrap`) gives a worker its own file system (read-only, without the course, the submissions and the
+results), its own process namespace, and no network. If it does not work, nothing is run unless the instructor asks for
+it. Then only limits on time, memory and files apply, and students' code can do anything that the instructor can.
 """
 
 import contextlib
@@ -57,33 +57,33 @@ SYSTEM = (
 NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
 GRACE = 5.0  # seconds until a worker that does not answer is killed
 TIMEOUT = Failure(Kind.TIMEOUT, "It took longer than one task may take.")
-TIME_USED_UP = Failure(Kind.TIMEOUT, "The time for the whole submission was used up before or in this task.")
+TIME_USED_UP = Failure(Kind.TIMEOUT, "The time for the whole submission was used up before or during this task.")
 OUT_OF_MEMORY = Failure(Kind.MEMORY, "It took more memory than a submission may take.")
 
 
 class WorkerError(Exception):
-    """No worker could be started; the message says why."""
+    """No worker could be started. The message says why."""
 
 
 class NoSandbox(Exception):
-    """There is no sandbox on this machine, and nobody asked to go on without; the message says what to do."""
+    """This machine has no sandbox, and the run was not allowed without one. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may take.
+    """Limits for one submission.
 
     Args:
-        seconds: for one cell or one task.
-        total_seconds: for all of them together.
-        bytes: of memory.
-        processes: processes and threads at one time.
-        file_bytes: of one file, and of all files together where bubblewrap stands.
-        answer_bytes: of the results of one task.
+        seconds: time for one cell or one task.
+        total_seconds: time for all of them together.
+        bytes: memory.
+        processes: processes and threads at once.
+        file_bytes: size of one file and, under bubblewrap, of all files together.
+        answer_bytes: size of the results of one task.
     """
 
     seconds: float = 10.0
-    total_seconds: float = 120.0  # all tasks of an exercise may hang, and cost nothing else
+    total_seconds: float = 120.0  # enough for every task of an exercise to time out
     bytes: int = 1 << 30
     processes: int = 64
     file_bytes: int = 32 << 20
@@ -92,12 +92,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What separates students' code from this machine.
+    """How students' code is isolated from this machine.
 
     Args:
-        bwrap: the path of bubblewrap, or None where it does not work.
-        other_user: whether students' code can run as another user, which only root can arrange.
-        problem: why bubblewrap does not work.
+        bwrap: the path of bubblewrap, or None if it does not work.
+        other_user: whether students' code can run as another user, which needs root.
+        problem: why bubblewrap does not work, if so.
     """
 
     bwrap: str | None
@@ -106,48 +106,50 @@ class Sandbox:
 
     @classmethod
     def detect(cls) -> "Sandbox":
-        """Try what works on this machine. Do so once for a run: what works at its beginning has to work to its end."""
+        """Find out what works on this machine. Call this once per run: it must work until the end of the run."""
         root = os.geteuid() == 0
         bwrap = shutil.which("bwrap")
-        problem = "bubblewrap (bwrap) is not installed" if bwrap is None else _try(cls(bwrap, root))
+        problem = "bubblewrap (bwrap) is not installed" if bwrap is None else _try_out(cls(bwrap, root))
         if not problem:
             return cls(bwrap, root)
         return cls(None, root and readable_by_all(sys.prefix, sys.base_prefix), problem)
 
     def require(self) -> None:
-        """Raise NoSandbox where students' code could harm this machine."""
+        """Raise NoSandbox if students' code could harm this machine."""
         if not self.bwrap:
             raise NoSandbox(
                 f"nothing was run: {self.problem}, and without it {self.risk()}. Install bubblewrap 0.8 or newer "
-                "(`apt install bubblewrap`; more in docs/instructors.md), or, on a machine that you can throw away, "
+                "(`apt install bubblewrap`; more in docs/instructors.md), or, on a disposable machine, "
                 "add --no-sandbox"
             )
 
     def risk(self) -> str:
-        """What students' code may do where bubblewrap does not work."""
+        """What students' code can do without bubblewrap."""
         if self.other_user:
-            return "students' code can read what every user may, use the network, and change other submissions' runs"
+            return "students' code can read what any user can, use the network, and change other submissions' runs"
         user = "root" if os.geteuid() == 0 else "you"
         return (
-            f"students' code runs as {user}: it can read, change and delete your files, end all your processes, this "
-            "one too, and use the network"
+            f"students' code runs as {user}: it can read, change and delete your files, end all your processes, "
+            "including this one, and use the network"
         )
 
     def report(self) -> dict[str, str]:
-        """What is kept from students' code, and by what."""
-        same_user = "the same user" + (", in a namespace of its own" if self.bwrap else "")
+        """How students' code is isolated, by aspect."""
+        same_user = "the same user" + (", in its own namespace" if self.bwrap else "")
         return {
             "files": "bubblewrap: a read-only system, no course, submissions or results"
             if self.bwrap
             else f"none: {self.problem}",
-            "network": "bubblewrap: none to be had" if self.bwrap else "none",
-            "processes": "bubblewrap: only its own to be seen" if self.bwrap else "none; what is left running is ended",
-            "user": "another user than root" if self.other_user else same_user,
-            "limits": "time, memory, size of files" + (", processes" if self.bwrap or self.other_user else ""),
+            "network": "bubblewrap: no access" if self.bwrap else "none",
+            "processes": "bubblewrap: only its own are visible"
+            if self.bwrap
+            else "none; processes left running are ended",
+            "user": "a user other than root" if self.other_user else same_user,
+            "limits": "time, memory, file size" + (", processes" if self.bwrap or self.other_user else ""),
         }
 
     def folder(self) -> str:
-        """Where in the sandbox a student's code may write: `/tmp`, unless Python lies there."""
+        """The sandbox's folder that a student's code may write to: `/tmp`, unless Python is installed there."""
         return "/submission" if any(path.is_relative_to("/tmp") for path in self._visible()) else "/tmp"
 
     def _visible(self):
@@ -165,12 +167,12 @@ class Sandbox:
         else:
             command += ["--unshare-user", "--disable-userns"]
         for path in dict.fromkeys(visible):
-            for parent in reversed(path.parents[:-1]):  # or bubblewrap makes them readable by root alone
+            for parent in reversed(path.parents[:-1]):  # otherwise bubblewrap makes them readable only by root
                 command += ["--perms", "0755", "--dir", str(parent)]
             command += ["--ro-bind", str(path), str(path)]
-        real = [path.resolve() for path in visible]
-        for path in {path.resolve() for path in hidden if path.is_dir()}:  # where it lies within what is visible
-            if any(path.is_relative_to(one) for one in real) and not any(one.is_relative_to(path) for one in real):
+        shown = [path.resolve() for path in visible]
+        for path in {path.resolve() for path in hidden if path.is_dir()}:  # if it is inside a visible folder
+            if any(map(path.is_relative_to, shown)) and not any(other.is_relative_to(path) for other in shown):
                 command += ["--perms", "0700", "--tmpfs", str(path), "--remount-ro", str(path)]
         command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
         command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", folder, "--remount-ro", "/"]
@@ -182,7 +184,7 @@ class Outcome:
     """How a child ended.
 
     Args:
-        failure: why it did not get to the end of its last step, or None.
+        failure: why it did not finish its last step, or None.
         seconds: how long it ran.
         bytes: its peak memory, including what it shares with the worker.
     """
@@ -193,11 +195,11 @@ class Outcome:
 
 
 class Worker:
-    """A process in the sandbox that has imported everything, and runs one submission at a time in a child.
+    """A process in the sandbox that has imported everything and runs submissions one at a time, each in a child.
 
     Args:
-        number: tells workers of this process apart.
-        sandbox: what it runs in.
+        number: distinguishes the workers of this process.
+        sandbox: the sandbox it runs in.
         hidden: folders that a student's code must not see.
     """
 
@@ -226,7 +228,7 @@ class Worker:
             lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
             self.close()
             raise WorkerError(f"the marking process did not start: {lines[-1] if lines else 'it gave no reason'}")
-        shutil.rmtree(library)  # everything is in memory now, and a student's code finds no file to read it from
+        shutil.rmtree(library)  # everything is in memory now, so that students' code cannot read it from files
 
     def _launch(self, library, folder):
         self.control, theirs = socket.socketpair()
@@ -255,12 +257,12 @@ class Worker:
             theirs.close()
 
     def run(self, request: Request, limits: Limits, on_message: Callable[[Message], None]) -> Outcome:
-        """Let a child run the steps of one submission.
+        """Run the steps of one submission in a child.
 
         Args:
             request: what to run; its limits are set from `limits`.
-            limits: what it may take.
-            on_message: called with each message of the child. What a message says is not to be trusted.
+            limits: limits for the submission.
+            on_message: called with each message from the child, which must not be trusted.
         """
         if self.process is None or self.process.poll() is not None:
             self.start()
@@ -283,24 +285,24 @@ class Worker:
             self.close()
             ended = None
         if failure is None and not finished:
-            failure = crash(ended and ended.exit_code)
+            failure = failure_from(ended and ended.exit_code)
         if finished:
             failure = None
         return Outcome(failure, ended.seconds, ended.bytes) if ended else Outcome(failure, limits.seconds, 0)
 
     def _listen(self, pipe, limits, on_message):
-        """Pass messages on until the child closes its pipe: why it has to be ended, and whether it has finished."""
+        """Pass on messages until the child closes its pipe. Returns why to kill it, if so, and whether it finished."""
         start = time.monotonic()
         end = start + limits.total_seconds
-        deadline, next_look = min(end, start + limits.seconds), start + 0.25
+        deadline, next_check = min(end, start + limits.seconds), start + 0.25
         total, finished, buffer = 0, False, bytearray()
         while not self.retired:
             if select.select([pipe], [], [], 0.1)[0]:
-                part = os.read(pipe, 1 << 20)
-                if not part:
+                chunk = os.read(pipe, 1 << 20)
+                if not chunk:
                     return None, finished
-                buffer += part
-                total += len(part)
+                buffer += chunk
+                total += len(chunk)
                 try:
                     for message in decode(buffer, 2 * limits.answer_bytes):
                         finished = finished or isinstance(message, Finished)
@@ -313,30 +315,30 @@ class Worker:
             now = time.monotonic()
             if now > deadline:
                 return TIME_USED_UP if now > end else TIMEOUT, finished
-            if now > next_look:
-                next_look = now + 0.25
+            if now > next_check:
+                next_check = now + 0.25
                 if self._memory() > limits.bytes:
                     return OUT_OF_MEMORY, finished
         return _crashed("marking was stopped"), finished
 
     def _read(self, seconds):
-        """One message of the worker, or None."""
+        """One message from the worker, or None."""
         deadline, buffer = time.monotonic() + seconds, bytearray()
         while time.monotonic() < deadline:
             if not select.select([self.control], [], [], 0.05)[0]:
                 if self.process.poll() is not None:
                     break
                 continue
-            part = self.control.recv(1 if len(buffer) < LENGTH.size else LENGTH.unpack(buffer[: LENGTH.size])[0])
-            if not part:
+            chunk = self.control.recv(1 if len(buffer) < LENGTH.size else LENGTH.unpack(buffer[: LENGTH.size])[0])
+            if not chunk:
                 break
-            buffer += part
+            buffer += chunk
             for message in decode(buffer, 1 << 16):
                 return message
         return None
 
     def _memory(self):
-        """Bytes of memory of the child and all its children, without what they share with the worker."""
+        """Memory of the child and its descendants in bytes, without what they share with the worker."""
         total = 0
         for process in self._descendants():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -347,7 +349,7 @@ class Worker:
         return total
 
     def retire(self) -> None:
-        """Kill the process and start no other, even if another thread is waiting for it."""
+        """Kill the process, even if another thread is waiting for it, and start no other."""
         self.retired = True
         for process in (*self._descendants(), self.process):
             with contextlib.suppress(psutil.Error, OSError, AttributeError):
@@ -374,54 +376,54 @@ class Worker:
             return []
 
 
-def _try(sandbox):
-    """Start Python in the sandbox as a worker does; the reason why that does not work, or nothing."""
+def _try_out(sandbox):
+    """Start Python in the sandbox as for a worker. Returns why that fails, or an empty string."""
     program = "import os, sys; sys.exit(0 if os.getpid() == 1 else 'it gives no process namespace of its own')"
     command = [*sandbox.command(PACKAGES[0], sandbox.folder(), ()), "-I", "-S", "-c", program]
     try:
-        tried = subprocess.run(command, capture_output=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not work here ({error})"
-    lines = tried.stderr.decode("utf-8", "replace").strip().splitlines()
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     reason = lines[-1] if lines else "it gives no reason"
-    return f"bubblewrap does not work here ({reason})" if tried.returncode else ""
+    return f"bubblewrap does not work here ({reason})" if done.returncode else ""
 
 
-def _crashed(why):
-    return Failure(Kind.CRASHED, f"The answer crashed: {why}.")
+def _crashed(reason):
+    return Failure(Kind.CRASHED, f"The answer crashed: {reason}.")
 
 
-def crash(exit_code: int | None) -> Failure:
-    """Why a child ended before its last step did."""
+def failure_from(exit_code: int | None) -> Failure:
+    """Why a child ended before finishing its last step."""
     if exit_code is None:
-        return _crashed("it ended the marking process")
+        return _crashed("it killed the marking process")
     if exit_code == -signal.SIGXCPU:
         return TIMEOUT
     if exit_code < 0:
         known = -exit_code in set(signal.Signals)
         return _crashed(signal.Signals(-exit_code).name if known else f"signal {-exit_code}")
-    return _crashed(f"it ended itself (exit code {exit_code})")
+    return _crashed(f"it exited with code {exit_code}")
 
 
 def readable_by_all(*folders: str) -> bool:
-    """Whether every user may read what lies in these folders."""
+    """Whether every user may read these folders."""
     paths = [parent for folder in folders for parent in (Path(folder), *Path(folder).parents)]
     return all(path.stat().st_mode & 0o005 == 0o005 for path in paths)
 
 
 def copy_visible(to: Path) -> None:
-    """Copy what a student's code may import into a folder: `vae_lessons` and `vae_course.visible`, nothing else."""
+    """Copy what a student's code may import into a folder: only `vae_lessons` and `vae_course.visible`."""
     lessons, course = PACKAGES
     for source, copy in ((lessons, to / lessons.name), (course / VISIBLE, to / course.name / VISIBLE)):
         for path in source.rglob("*"):
             if path.is_file() and path.parent.name != "__pycache__":
                 (copy / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy / path.relative_to(source))  # not its mode: a course may be read-only
+                shutil.copyfile(path, copy / path.relative_to(source))  # without its mode: the course may be read-only
     shutil.copyfile(course / VISIBLE / "stub.py", to / course.name / "__init__.py")
 
 
 def environment(library: str, home: str) -> dict[str, str]:
-    """The environment variables in the sandbox: of the instructor's only those that decide how numbers are computed."""
+    """The sandbox's environment variables. Of the instructor's, only those that affect numerical results are kept."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -1,1 +1,1 @@
-"""Judging answers: tasks, verdicts, and how one leads to the other."""
+"""Judge answers: tasks, checks and verdicts."""

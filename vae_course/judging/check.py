@@ -1,4 +1,4 @@
-"""Checking an answer in a notebook."""
+"""Check an answer in a notebook."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -14,18 +14,18 @@ __all__ = ["CheckFailed", "check_answer"]
 
 
 class CheckFailed(AssertionError):
-    """An answer did not pass; the message says why."""
+    """An answer did not pass. The message says why."""
 
     def __init__(self, verdict: Verdict):
         super().__init__(str(verdict))
         self.verdict = verdict
 
-    def _render_traceback_(self):  # what a notebook shows: the verdict stands above, so one line is enough
+    def _render_traceback_(self):  # shown below the verdict, so one line is enough
         return [f"Check not passed: {self.verdict.task}"]
 
 
 def check_answer(name: str, function: Callable) -> None:
-    """Judge, show and remember: see `vae_course.check`."""
+    """Judge an answer, then record and show the verdict. See `vae_course.check`."""
     if name not in POINTS:
         close = get_close_matches(str(name), POINTS, n=1)
         raise ValueError(f"name: there is no task {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))

@@ -1,4 +1,4 @@
-"""Judging an answer by what was observed of it. No code of a student's runs here, but for `judge` in a notebook."""
+"""Judge an answer from observations of it. Only `judge`, in a notebook, runs a student's code."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ TITLES = {
 
 @dataclass
 class Key:
-    """What answers to a task are compared with, on some cases: the right answer, and the known mistakes.
+    """The results of the right answer and of the known mistakes on some cases, for comparison.
 
-    Each is computed when it is first needed, and kept, so that one key judges a whole class.
+    Each is computed when first needed, and kept, so that one key serves a whole class.
 
     Args:
-        task: which one.
+        task: the task.
         cases: the inputs.
     """
 
@@ -43,7 +43,7 @@ class Key:
 
     @cached_property
     def right(self) -> list[Observation]:
-        """What the reference gives, case by case."""
+        """The reference's results, case by case."""
         observe = self.task.observe
         return [
             conclude(observe, observe(self.task.reference, {name: _double(value) for name, value in case.items()}))
@@ -51,7 +51,7 @@ class Key:
         ]
 
     def mistaken(self) -> Iterator[tuple[Mistake, list[Observation]]]:
-        """Each known mistake with what one of its answers gives, case by case, where that can be compared."""
+        """Each known mistake with the results of one of its answers, case by case, if they can be compared."""
         for mistake in self.task.mistakes:
             for answer in mistake.answers:
                 if answer not in self._mistaken:
@@ -61,13 +61,13 @@ class Key:
                     yield mistake, self._mistaken[answer]
 
     def arrange(self, observed: list[Observation]) -> list[Observation]:
-        """The observations, concluded and in the form that the right answer has."""
-        concluded = [conclude(self.task.observe, one) for one in observed]
+        """The observations, completed and in the form of the right answer."""
+        concluded = [conclude(self.task.observe, observation) for observation in observed]
         return [_arrange(found, expected) for found, expected in zip(concluded, self.right, strict=True)]
 
 
 def conclude(observe: Observer, observation: Observation) -> Observation:
-    """The part of an observation that is left to the judge, where there is one."""
+    """Complete an observation with the part that is left to the judge, if there is one."""
     return observe.conclude(observation) if hasattr(observe, "conclude") else observation
 
 
@@ -75,9 +75,9 @@ def judge(task: Task, function: Callable, seed: int = 0, library: Iterable[str] 
     """Call the function on drawn inputs and judge what it does.
 
     Args:
-        task: which one.
-        function: the student's.
-        seed: of the inputs.
+        task: the task.
+        function: the student's function.
+        seed: seed of the inputs.
         library: functions of `vae_lessons` that are switched off meanwhile, besides the task's own.
     """
     key = Key(task, task.inputs(seed))
@@ -87,7 +87,7 @@ def judge(task: Task, function: Callable, seed: int = 0, library: Iterable[str] 
 
 
 def decide(key: Key, observed: list[Observation] | Failure) -> Verdict:
-    """The verdict on what was observed. The function itself is no longer needed."""
+    """The verdict on the observations. The function itself is no longer needed."""
     task, cases = key.task, key.cases
     if isinstance(observed, Failure):
         return Verdict(task.name, observed.kind, TITLES.get(observed.kind, str(observed.kind)), observed.message)
@@ -95,32 +95,32 @@ def decide(key: Key, observed: list[Observation] | Failure) -> Verdict:
     wrong = _wrong_labels(task, observed, right)
     if not wrong:
         return Verdict(task.name, Kind.PASSED, "passed")
-    mistake, whole = _known_mistake(key, observed, wrong)
+    mistake, complete = _known_mistake(key, observed, wrong)
     if mistake is not None:
-        also = "" if whole else f"\nThis explains the {wrong[0]}; something else is wrong as well."
-        return Verdict(task.name, Kind.MISTAKE, mistake.name, mistake.hint + also, mistake.name)
+        rest = "" if complete else f"\nThis explains the {wrong[0]}; something else is wrong as well."
+        return Verdict(task.name, Kind.MISTAKE, mistake.name, mistake.hint + rest, mistake.name)
     first = next(number for number in range(len(cases)) if _wrong(task, observed[number], right[number]))
     return _difference(task, cases[first], observed[first], right[first])
 
 
 def _known_mistake(key: Key, observed: list[Observation], wrong: list[str]) -> tuple[Mistake | None, bool]:
-    """The mistake that gives what was observed, or else its first wrong result; and whether it gives all of it."""
-    task, right, partly = key.task, key.right, None
-    for mistake, same in key.mistaken():
-        others = _wrong_labels(task, observed, same)
-        if not others:
+    """The mistake that explains the observations, or else the first wrong result; and whether it explains all."""
+    task, right, partial = key.task, key.right, None
+    for mistake, mistaken in key.mistaken():
+        unexplained = _wrong_labels(task, observed, mistaken)
+        if not unexplained:
             return mistake, True
-        telling = same[0].keys() == right[0].keys() == observed[0].keys() and right[0][wrong[0]].dtype.kind == "f"
-        if telling and wrong[0] not in others and wrong == _wrong_labels(task, same, right):
-            partly = partly or mistake  # it explains the first wrong result, and is wrong in the others too
-    return partly, False
+        usable = mistaken[0].keys() == right[0].keys() == observed[0].keys() and right[0][wrong[0]].dtype.kind == "f"
+        if usable and wrong[0] not in unexplained and wrong == _wrong_labels(task, mistaken, right):
+            partial = partial or mistake  # it explains the first wrong result, and has the same results wrong
+    return partial, False
 
 
 def _arrange(found, right):
-    """Several results may come as a tuple, a list or one array: as the right answer has them, if that is possible."""
+    """Several results may come as a tuple, a list or one array. Convert them to the right answer's form if possible."""
     if list(found) == ["result"] and all(label.endswith(" result") for label in right):
-        together = found["result"]
-        parts = list(together) if together.ndim and len(together) == len(right) else []
+        stacked = found["result"]
+        parts = list(stacked) if stacked.ndim and len(stacked) == len(right) else []
         if [np.shape(part) for part in parts] == [array.shape for array in right.values()]:
             return dict(zip(right, parts, strict=True))
     if list(right) == ["result"] and all(label.endswith(" result") for label in found):
@@ -131,7 +131,7 @@ def _arrange(found, right):
 
 
 def _wrong(task, found, right):
-    """The labels under which the two differ."""
+    """The labels whose arrays differ."""
     if found.keys() != right.keys():
         return list(right)
     return [
@@ -144,7 +144,7 @@ def _wrong(task, found, right):
 
 
 def _wrong_labels(task, observed, right):
-    """The labels under which they differ in any case, in the order of the results."""
+    """The labels whose arrays differ in at least one case, in the order of the results."""
     wrong = {label for found, expected in zip(observed, right, strict=True) for label in _wrong(task, found, expected)}
     return [label for label in right[0] if label in wrong]
 

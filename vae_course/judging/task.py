@@ -1,4 +1,4 @@
-"""A task is data: how its inputs are drawn, what the right answer is, and which mistakes people make."""
+"""A task is data: how to draw its inputs, the right answer, and the mistakes that people make."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ __all__ = ["Close", "Mistake", "SameMoments", "Task", "rounded_normal", "rounded
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really write.
+    """A wrong answer that people really give.
 
     Args:
-        name: a few words that name it, such as "forgot the ½".
-        hint: what the student reads: it leads to the answer without giving it.
-        answers: functions that make this mistake, each in its own way.
+        name: a short name, such as "forgot the ½".
+        hint: the text for the student, which leads to the answer without giving it away.
+        answers: functions that make this mistake in different ways.
     """
 
     name: str
@@ -36,11 +36,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Close:
-    """Numbers agree up to rounding; words agree whatever their case.
+    """Numbers agree up to rounding; words agree regardless of case.
 
     Args:
         rtol: tolerance relative to the right number.
-        atol: tolerance added to it.
+        atol: absolute tolerance, added to it.
     """
 
     rtol: float = 1e-4
@@ -57,9 +57,9 @@ class Close:
 class SameMoments:
     """Draws have the same means and covariances.
 
-    Each pair of moments may differ by `errors` standard errors of the difference. In it, what was found counts with no
-    more variance than what is right: one draw far away would excuse everything. At 6, one moment of a right answer
-    differs by chance less than once in 100 million (normal approximation).
+    Each pair of moments may differ by `errors` standard errors of the difference. The variance found counts no more
+    than the right one, or a single outlier would excuse everything. At 6, a moment of a right answer fails by chance
+    less than once in 100 million (normal approximation).
     """
 
     errors: float = 6.0
@@ -75,26 +75,26 @@ class SameMoments:
             products = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
             moments.append(np.concatenate([flat, products], axis=1))
         difference = np.abs(moments[0].mean(0) - moments[1].mean(0))
-        own, wanted = (moment.var(0, ddof=1) for moment in moments)
-        error = np.sqrt((np.minimum(own, wanted) + wanted) / len(right))
+        variance, right_variance = (moment.var(0, ddof=1) for moment in moments)
+        error = np.sqrt((np.minimum(variance, right_variance) + right_variance) / len(right))
         return bool((difference <= self.errors * error + 1e-6).all())
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked for, how to look at an answer, and how to judge it.
+    """A task: what it asks for, and how an answer is observed and judged.
 
     Args:
-        name: "topic/what", as `check` is given it; it stands with its points in `vae_course.tasks.EXERCISES`.
-        draw: from a random generator, the inputs of one case: their names in the order of the arguments. Several
+        name: "topic/name", as passed to `check`. Its points are in `vae_course.tasks.EXERCISES`.
+        draw: draws the inputs of one case from a random generator, by name, in the order of the arguments. Several
             such functions take turns, so that every kind of case occurs.
-        reference: the right answer, not from this library. It is called with float64 tensors.
-        mistakes: at least four, told apart by the inputs drawn.
+        reference: the right answer, independent of this library. It is called with float64 tensors.
+        mistakes: at least four, which the inputs drawn can tell apart.
         observe: calls an answer and records what it does.
-        agree: whether two arrays count as the same.
-        cases: how many cases are drawn.
-        library: full names of the functions of `vae_lessons` that do what is asked for: switched off while an answer
-            runs.
+        agree: whether two arrays count as equal.
+        cases: how many cases to draw.
+        library: full names of the functions of `vae_lessons` that solve the task. They are switched off while
+            answers to any task of the exercise run.
     """
 
     name: str
@@ -108,11 +108,11 @@ class Task:
 
     @property
     def points(self) -> int:
-        """What it is worth."""
+        """The points for this task."""
         return POINTS[self.name]
 
     def inputs(self, seed: int) -> list[dict[str, Any]]:
-        """The cases that this seed draws, the smallest first."""
+        """The cases drawn with this seed, smallest first."""
         draws = self.draw if isinstance(self.draw, tuple) else (self.draw,)
         cases = [draws[n % len(draws)](np.random.default_rng([seed, n])) for n in range(self.cases)]
         return sorted(cases, key=lambda case: sum(_size(value) for value in case.values()))
@@ -123,7 +123,7 @@ def _size(value):
 
 
 def rounded_normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.Tensor:
-    """Normal numbers for a task's inputs, rounded to two decimals to be easy to read: float32."""
+    """Normal numbers for a task's inputs, rounded to two decimals for readability: float32."""
     return torch.tensor(np.round(rng.normal(scale=scale, size=shape), 2), dtype=torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""What a check says, as text and as HTML."""
+"""The verdict of a check, as text and as HTML."""
 
 import html
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ __all__ = ["Verdict"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found.
+    """The result of a check.
 
     Args:
-        task: its name.
-        kind: what was found.
+        task: the task's name.
+        kind: the kind of verdict.
         title: one line.
-        message: what the student reads, as plain text.
+        message: the text for the student, as plain text.
         mistake: the known mistake's name, or None.
-        case: the failing case with its numbers, as plain text; not shown to students where inputs are secret.
+        case: the failing case with its numbers, as plain text. Not shown to students if the inputs are secret.
     """
 
     task: str

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sklearn import decomposition
 from torch.distributions import Bernoulli
 
-from vae_course.judging.reductions import wrong_reductions
+from vae_course.judging.common_mistakes import wrong_reductions
 from vae_course.judging.task import Close, Mistake, Task, rounded_normal
 from vae_course.visible.callables import Linear
 
@@ -25,9 +25,9 @@ def random_ink(rng, *shape):
 
 
 def draw_bernoulli_cost(rng):
-    """Ordinary logits, but for three so large that float32 overflows: two of them wrong, one right.
+    """Ordinary logits, and three so large that float32 overflows: two wrong, one right.
 
-    They tell a stable formula from one that breaks, and from one that limits what a pixel can cost.
+    They distinguish a stable formula from one that overflows and from one that limits the cost of a pixel.
     """
     pictures, pixels = int(rng.integers(2, 4)), int(rng.integers(4, 7))
     logits, x = rounded_normal(rng, pictures, pixels, scale=2.0), random_ink(rng, pictures, pixels)
@@ -38,7 +38,7 @@ def draw_bernoulli_cost(rng):
 
 
 def bernoulli_cost(logits, x):
-    """Sums over the pixels: ink costs log(1 + exp(-logit)), paper log(1 + exp(logit))."""
+    """Sum over the pixels: ink costs log(1 + exp(-logit)), paper log(1 + exp(logit))."""
     wrong_way = np.where(x.numpy() == 1, -logits.numpy(), logits.numpy())
     return np.logaddexp(0, wrong_way).sum(1)
 
@@ -49,7 +49,7 @@ def pixel_costs(logits, x):
 
 
 def cost_from_probabilities(p, x, epsilon=0.0):
-    """Cost of each picture by logarithms of the probabilities of ink, with `epsilon` added to each: (B,)."""
+    """Cost of each picture from logarithms of the probabilities of ink, with `epsilon` added to each: (B,)."""
     return -(x * (p + epsilon).log() + (1 - x) * (1 - p + epsilon).log()).sum(-1)
 
 
@@ -164,9 +164,9 @@ BERNOULLI_COST = Task(
 
 
 def draw_pca(rng):
-    """Pictures (N, D) with singular values well apart, in rotated directions, and a mean far from zero.
+    """Pictures (N, D) with well-separated singular values, rotated directions, and a mean far from zero.
 
-    So each direction counts, none is along a pixel, and what is not centred shows.
+    So each direction matters, none is along a pixel, and missing centring shows.
     """
     pixels = int(rng.integers(4, 6))
     pictures = int(rng.integers(pixels + 2, pixels + 5))
@@ -185,22 +185,22 @@ def pca(x, k):
 
 
 def right_singular_vectors(x):
-    """Directions as rows, the one with the largest singular value first."""
+    """Directions as rows, by descending singular value."""
     return torch.linalg.svd(x)[2]
 
 
 def eigenvectors(matrix):
-    """Eigenvectors of a symmetric matrix as columns, the one with the least eigenvalue first."""
+    """Eigenvectors of a symmetric matrix as columns, by ascending eigenvalue."""
     return torch.linalg.eigh(matrix)[1]
 
 
 def project(x, centre, directions):
-    """Pictures (N, D) projected on the plane through `centre` along the rows of `directions`, (k, D)."""
+    """Pictures (N, D) projected onto the plane through `centre` along the rows of `directions`, (k, D)."""
     return (x - centre) @ directions.T @ directions + centre
 
 
 def rebuilt_around(x, k, centre):
-    """Pictures rebuilt from k components of what is left after `centre` has been subtracted."""
+    """Pictures rebuilt from k components, after `centre` has been subtracted."""
     return project(x, centre, right_singular_vectors(x - centre)[:k])
 
 
@@ -301,9 +301,9 @@ PCA = Task(
 
 
 def draw_nudge(rng):
-    """Latents with very different spreads and a mean away from zero, few codes, no direction of length near zero.
+    """Few codes, latents with very different spreads and a mean away from zero, no direction of length near zero.
 
-    So one spread cannot stand for another, variance is not spread, and N is clearly not N − 1.
+    So spreads, variances, and division by N or N − 1 give clearly different results.
     """
     latents = int(rng.integers(2, 4))
     codes = int(rng.integers(latents + 1, latents + 4))
@@ -319,7 +319,7 @@ def draw_nudge(rng):
 
 
 def nudge(z, r, eps):
-    """Moves each code by r times the spread of each latent, times its own direction of length 1."""
+    """Move each code along its own direction of length 1, by r times the spread of each latent."""
     z, eps = z.numpy(), eps.numpy()
     spread = np.sqrt(np.diag(np.cov(z.T)))
     return np.stack([code + r * spread * e / np.sqrt((e**2).sum()) for code, e in zip(z, eps, strict=True)])
@@ -419,7 +419,7 @@ NUDGE = Task(
 def draw_rise(rng):
     """Two full batches and a smaller one, of pictures whose latents have very different spreads.
 
-    So it shows if batches count alike, if a batch gives the unit, and if one unit serves both latents.
+    So it shows if all batches count equally, if the unit comes from a batch, and if both latents have the same unit.
     """
     batch_size, latents, pixels = int(rng.integers(3, 5)), 2, int(rng.integers(4, 7))
     pictures = 2 * batch_size + int(rng.integers(2, batch_size))
@@ -440,10 +440,10 @@ def draw_rise(rng):
 
 
 def rise(encode, decode, x, eps, r, batch_size):
-    """Cost of the pictures after the nudge minus before it, averaged over all pictures, all decoded at once."""
+    """Cost after the nudge minus cost before it, averaged over all pictures, decoded at once."""
     z = encode(x)
     moved = z + r * torch.tensor(np.std(z.numpy(), axis=0, ddof=1)) * eps
-    logits = (decode(codes).numpy() for codes in (z, moved))  # a probability near 1 would have lost its last digits
+    logits = (decode(codes).numpy() for codes in (z, moved))  # a probability near 1 would lose its last digits
     cost = [np.logaddexp(0, np.where(x.numpy() == 1, -each, each)).sum(1) for each in logits]
     return (cost[1] - cost[0]).mean()
 
@@ -470,7 +470,7 @@ def mean_over_pictures(rises):
 
 
 def mean_over_batches(rises):
-    """Average of the averages of the batches, as if all were equally large."""
+    """Average of the batches' averages, as if all batches had the same size."""
     return torch.stack([batch.mean() for batch in rises]).mean()
 
 
@@ -486,12 +486,12 @@ def rise_by_batches(
     target=original_pictures,
     average=mean_over_pictures,
 ):
-    """The colleague's loop over batches, with each of its three faults repaired unless it is passed in.
+    """The colleague's loop over batches, with its three faults repaired by default.
 
     Args:
-        spread: from the codes of all pictures and those of a batch, the unit of the nudge.
-        target: from the pictures of a batch and their logits, what the drawings are compared with.
-        average: from the rises of each batch, the result.
+        spread: computes the unit of the nudge from the codes of all pictures and those of a batch.
+        target: computes the pictures to compare with from the pictures of a batch and their logits.
+        average: computes the result from the rises of each batch.
     """
     all_codes, rises = encode(x), []
     for pictures, noise in zip(x.split(batch_size), eps.split(batch_size), strict=True):
@@ -508,7 +508,7 @@ def cost_after(encode, decode, x, eps, r, batch_size):
 
 
 def rise_with_noise_repeated(encode, decode, x, eps, r, batch_size):
-    """Gives every batch the noise of the first one."""
+    """Use the noise of the first batch for every batch."""
     return rise_by_batches(encode, decode, x, eps[torch.arange(len(x)) % batch_size], r, batch_size)
 
 
@@ -594,10 +594,10 @@ EPOCHS = np.arange(60)
 
 
 def draw_advise(rng):
-    """Twelve runs of 60 epochs, every kind in each case, in random order; none is near a boundary.
+    """Twelve runs of 60 epochs in random order, all kinds in every case; none is near a boundary.
 
-    Single bad epochs occur near the end and elsewhere, in both costs. Runs that climb or still fall have small gaps
-    and large ones, so that the order of the rules matters.
+    Single bad epochs occur near the end and elsewhere, in both costs. Some runs that climb or still fall have large
+    gaps, so the order of the rules matters.
     """
     runs = [
         record_run(rng, small_gap(rng), ahead=0.3, turn=int(rng.integers(22, 28))),  # stop earlier
@@ -619,7 +619,7 @@ def draw_advise(rng):
 
 
 def small_gap(rng):
-    """Nats by which held-out pictures cost more: fewer than the 5 that count as a gap."""
+    """Extra cost of held-out pictures in nats: below the 5 that count as a gap."""
     return rng.uniform(0.5, 2.0)
 
 
@@ -628,7 +628,7 @@ def large_gap(rng):
 
 
 def steepness(rng):
-    """Nats per epoch by which a cost still falls: more than 2 in ten epochs."""
+    """Fall of a cost in nats per epoch: more than 2 in ten epochs."""
     return rng.uniform(0.5, 0.8)
 
 
@@ -636,11 +636,11 @@ def record_run(rng, gap, slope=0.0, ahead=0.0, turn=None, held_spike=None, train
     """Cost of training and of held-out pictures after each epoch.
 
     Args:
-        gap: by how many nats held-out pictures cost more.
-        slope: by how many nats per epoch both still fall after the first epochs.
-        ahead: by how many nats per epoch the training cost falls besides.
+        gap: extra cost of held-out pictures, in nats.
+        slope: fall of both costs after the first epochs, in nats per epoch.
+        ahead: additional fall of the training cost, in nats per epoch.
         turn: the epoch from which the held-out cost climbs.
-        held_spike: the epoch in which the held-out cost is far off.
+        held_spike: the epoch in which the held-out cost is far too high.
         train_spike: the same for the training cost.
     """
     start, fall = rng.uniform(90, 150), rng.uniform(40, 90) * np.exp(-EPOCHS / rng.uniform(3, 4.5))
@@ -656,7 +656,7 @@ def record_run(rng, gap, slope=0.0, ahead=0.0, turn=None, held_spike=None, train
 
 
 def advise(train, held):
-    """The exercise's rules in their order, on medians of ten epochs, which a single bad epoch hardly moves."""
+    """The exercise's rules in their order, on medians of ten epochs, which a single bad epoch hardly changes."""
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(held.numpy(), 10, axis=1), axis=2)  # (R, 51)
     gap = smooth[:, -1] - np.median(train.numpy()[:, -10:], axis=1)
     rules = [smooth[:, -1] - smooth.min(1) > 5, smooth[:, -11] - smooth[:, -1] > 2, gap > 5]
@@ -664,27 +664,27 @@ def advise(train, held):
 
 
 def medians_of_ten(costs):
-    """Medians of ten epochs in a row: (R, E) -> (R, E - 9)."""
+    """Medians of ten consecutive epochs: (R, E) -> (R, E - 9)."""
     return np.median(np.lib.stride_tricks.sliding_window_view(costs.numpy(), 10, axis=1), axis=2)
 
 
 def means_of_ten(costs):
-    """Means of ten epochs in a row: (R, E) -> (R, E - 9)."""
+    """Means of ten consecutive epochs: (R, E) -> (R, E - 9)."""
     return costs.unfold(1, 10, 1).mean(2).numpy()
 
 
 def single_epochs(costs):
-    """The last of each ten epochs in a row: (R, E) -> (R, E - 9)."""
+    """The last of each ten consecutive epochs: (R, E) -> (R, E - 9)."""
     return costs[:, 9:].numpy()
 
 
 def final_climb(level):
-    """By how much the last level is above the lowest."""
+    """The last level minus the lowest."""
     return level[:, -1] - level.min(1)
 
 
 def final_fall(level, epochs=10):
-    """By how much the level has fallen in the last epochs."""
+    """The fall of the level in the last epochs."""
     return level[:, -1 - epochs] - level[:, -1]
 
 
@@ -693,14 +693,14 @@ def final_gap(train_level, held_level):
 
 
 def by_rules(train, held, *, level=medians_of_ten, climb=5.0, epochs=10, words=ADVICE):
-    """Words by the rules that are asked for, with each of their parts right unless named otherwise."""
+    """Words by the exercise's rules; the default of each part is right."""
     train, held = level(train), level(held)
     rules = [final_climb(held) > climb, final_fall(held, epochs) > 2, final_gap(train, held) > 5]
     return np.select(rules, words[:3], words[3])
 
 
 def judged_by_best_epoch(train, held, patience):
-    """Overfitting wherever the lowest epoch is at least `patience` epochs before the last."""
+    """Overfitting if the lowest epoch is at least `patience` epochs before the last."""
     long_ago = (held.argmin(1) < held.shape[1] - patience).numpy()
     words = by_rules(train, held)
     return np.where(long_ago, STOP_EARLIER, np.where(words == STOP_EARLIER, LARGER_MODEL, words))
@@ -714,14 +714,14 @@ def judged_by_training_cost(train, held):
 
 
 def large_gap_first(train, held):
-    """More pictures wherever the gap is large, unless the held-out cost climbs."""
+    """More pictures if the gap is large, unless the held-out cost climbs."""
     train, held = medians_of_ten(train), medians_of_ten(held)
     rules = [final_climb(held) > 5, final_gap(train, held) > 5, final_fall(held) > 2]
     return np.select(rules, [STOP_EARLIER, MORE_PICTURES, TRAIN_LONGER], LARGER_MODEL)
 
 
 def small_gap_first(train, held):
-    """A larger model wherever the gap is small."""
+    """A larger model if the gap is small."""
     gap = final_gap(medians_of_ten(train), medians_of_ten(held))
     return np.where(gap < 5, LARGER_MODEL, by_rules(train, held))
 
@@ -803,9 +803,9 @@ ADVISE = Task(
 
 
 def draw_compare(rng):
-    """Costs of the same pictures under two models: on held-out pictures a tie, a doubtful winner, or a clear one.
+    """Costs of the same pictures under two models: on held-out pictures a tie, a doubtful or a clear winner.
 
-    The mean difference is below 2 standard errors, 3 to 3.8, or 12 to 20. The spread between pictures is large, so that
+    The mean difference is below 2 standard errors, 3 to 3.8, or 12 to 20. The spread between pictures is large, so
     pairing matters. On training pictures the other model is better.
     """
     sizes = {"train": int(rng.integers(250, 400)), "held": int(rng.integers(120, 240))}
@@ -838,7 +838,7 @@ def compare(train_a, train_b, held_a, held_b):
 
 
 def with_word(difference, error, threshold=5):
-    """All three results, the word by these two numbers."""
+    """All three results, with the word that follows from these two numbers."""
     return better_model(difference, error, threshold), difference, error
 
 
@@ -848,7 +848,7 @@ def paired(a, b):
 
 
 def unpaired(a, b):
-    """Mean difference and its standard error, as if the two models had been given different pictures."""
+    """Mean difference and its standard error, as if the models had been given different pictures."""
     return a.mean() - b.mean(), (a.var() / len(a) + b.var() / len(b)).sqrt()
 
 

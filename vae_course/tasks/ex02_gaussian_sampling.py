@@ -49,7 +49,7 @@ def sigma_of(log_var):
 
 
 def draw_sample(rng):
-    """Draw log_var away from 0, where σ, σ² and 1/σ are all 1, and more draws than pictures or latents."""
+    """Draw log_var away from 0 (where σ, σ² and 1/σ are all 1), and more draws than pictures or latents."""
     batch, latents = int(rng.integers(2, 4)), int(rng.integers(2, 4))
     draws = batch + latents
     return {
@@ -225,7 +225,7 @@ SAMPLE_FULL = Task(
 
 
 def draw_repair(rng):
-    """Draw log_var far from 0 on both sides, and n so large that moments tell a fault from chance."""
+    """Draw log_var far from 0 on both sides, and n large enough for moments to tell a fault from chance."""
     return {
         "mu": rounded_normal(rng, 2, 3),
         "log_var": away_from_zero(rng, 2, 3, low=0.7, high=1.2),
@@ -248,7 +248,7 @@ class SameShape:
             return True
         mean, spread = right.mean(0), np.maximum(right.std(0), 1e-6)
         fourth = [(((draws - mean) / spread) ** 4).reshape(len(draws), -1).mean(1) for draws in (found, right)]
-        own, wanted = (one.var(ddof=1) for one in fourth)  # as in SameMoments, one far away excuses nothing
+        own, wanted = (powers.var(ddof=1) for powers in fourth)  # as in SameMoments: a draw far away excuses nothing
         error = math.sqrt((min(own, wanted) + wanted) / len(right))
         return bool(abs(fourth[0].mean() - fourth[1].mean()) <= 6 * error + 1e-6)
 
@@ -270,7 +270,7 @@ def uniform_of_unit_variance(shape, generator):
 
 
 def drawn_codes(mu, log_var, n, generator, *, noise=torch.randn, shared=(), power=0.5):
-    """Draw μ + exp(power · log σ²) ε: (n, B, D), with the same ε all along the `shared` axes. Right by default."""
+    """Draw μ + exp(power · log σ²) ε: (n, B, D), with the same ε along the `shared` axes. Right by default."""
     shape = (n, *mu.shape)
     eps = noise([1 if axis in shared else size for axis, size in enumerate(shape)], generator=generator)
     return mu + (power * log_var).exp() * eps.expand(shape)
@@ -348,7 +348,7 @@ REPAIR = Task(
 
 
 def draw_squared_length(rng):
-    """Draw mu and log_var away from 0, so that every term counts, and one latent more than pictures."""
+    """Draw mu and log_var away from 0, so that every term matters, and one more latent than pictures."""
     batch = int(rng.integers(2, 4))
     return {"mu": away_from_zero(rng, batch, batch + 1), "log_var": away_from_zero(rng, batch, batch + 1, high=1.2)}
 
@@ -459,13 +459,13 @@ SQUARED_LENGTH = Task(
 
 
 def draw_best_log_var(rng):
-    """Draw three or four latents with clear correlations, so that all ways to read variances off Σ differ."""
+    """Draw three or four latents with clear correlations, so that all ways to take variances from Σ differ."""
     covariance = random_covariance(rng, int(rng.integers(3, 5)), float(rng.uniform(0.6, 1.6)))
     return {"covariance": rounded_tensor(covariance)}
 
 
 def best_log_var(covariance):
-    """The variance left to each latent once the others are known, by regression; the KL from PyTorch."""
+    """The variance of each latent given the others, by regression; the KL from PyTorch."""
     left = []
     for i in range(len(covariance)):
         rest = [j for j in range(len(covariance)) if j != i]
@@ -495,17 +495,17 @@ def best_variances(covariance):
 
 
 def right_log_var(covariance):
-    """The first of the two numbers asked for."""
+    """The right first result."""
     return best_variances(covariance).log()
 
 
 def right_loss(covariance):
-    """The second of them."""
+    """The right second result."""
     return kl_to_posterior(best_variances(covariance), covariance)
 
 
 def log_var_and_loss(variances, covariance):
-    """What would be returned if these variances were the best ones."""
+    """The results if these variances were the best."""
     return variances.log(), kl_to_posterior(variances, covariance)
 
 
@@ -597,7 +597,7 @@ FINE, MEAN, VARIANCE, COVARIANCE = "fine", "mean", "variance", "covariance"
 
 
 def draws_with_moments(rng, n, mean, covariance):
-    """Draw n vectors whose sample mean and covariance are exactly these."""
+    """Draw n vectors with exactly this sample mean and covariance."""
     eps = rng.normal(size=(n, len(mean)))
     eps -= eps.mean(0)
     eps = eps @ np.linalg.inv(np.linalg.cholesky(eps.T @ eps / n)).T
@@ -615,7 +615,7 @@ def random_claim(rng, d):
     correlation = np.eye(d)
     for i, j in ((0, 1), (0, 2), (1, 2)):
         correlation[i, j] = correlation[j, i] = rng.choice([-1, 1]) * rng.uniform(0.3, 0.4)
-    if np.linalg.det(correlation) < 0.3:  # the signs do not go together
+    if np.linalg.det(correlation) < 0.3:  # the signs are incompatible
         correlation[0, 1] = correlation[1, 0] = -correlation[0, 1]
     sigma = rng.permutation([0.05, 1.0, 20.0]) * rng.uniform(0.8, 1.2, size=d)
     mu = rng.choice([-1, 1], size=d) * rng.uniform(1, 3, size=d) * sigma
@@ -630,9 +630,9 @@ def small_errors(rng, d):
 
 
 def nearly_right_draws(rng, n, mu, covariance, *, mean=None, variance=None, pair=None, errors=0.0):
-    """Draw n vectors, one moment of which is off by `errors` standard errors, and the others by less than one.
+    """Draw n vectors with one moment off by `errors` standard errors, and the others by less than one.
 
-    That is the mean or the variance of one latent, or the covariance of a pair.
+    That moment is the mean or the variance of one latent, or the covariance of a pair.
     """
     d, sigma = len(mu), np.sqrt(np.diag(covariance))
     mean_off, covariance_off = small_errors(rng, d)
@@ -640,7 +640,7 @@ def nearly_right_draws(rng, n, mu, covariance, *, mean=None, variance=None, pair
         mean_off[mean] = errors
     if variance is not None:
         covariance_off[variance, variance] = errors
-        if abs(errors) > 5:  # the total variance, measured in standard errors, stays: one grows, one shrinks
+        if abs(errors) > 5:  # one grows and one shrinks, so that the total variance in standard errors stays the same
             other = (variance + 1) % d
             covariance_off[other, other] = -errors
     if pair is not None:
@@ -678,7 +678,7 @@ def draw_samplers(rng):
 
 
 def samplers(z, mu, covariance):
-    """Every moment within 5 standard errors, the lesson's rule, with the errors that follow from the claim."""
+    """Every moment within 5 standard errors (the lesson's rule), with errors that follow from the claim."""
     z, mu, covariance = z.numpy(), mu.numpy(), covariance.numpy()
     n, upper = z.shape[1], np.triu_indices(len(mu), 1)
     words = []
@@ -701,17 +701,17 @@ def error_of_mean(values):
 
 
 def misses(values, claimed):
-    """By how many standard errors the means over draws miss what is claimed: (S, N, ...) -> (S, ...)."""
+    """Means over draws minus the claim, in standard errors: (S, N, ...) -> (S, ...)."""
     return (values.mean(1) - claimed) / error_of_mean(values)
 
 
 def differences(z, mu, covariance):
-    """By how much the means (S, D) and covariances (S, D, D) differ from the claim."""
+    """Means (S, D) and covariances (S, D, D) minus the claim."""
     return z.mean(1) - mu, products(z - mu).mean(1) - covariance
 
 
 def first_fault(mean_off, covariance_off, limit=5.0, looked_at=(MEAN, VARIANCE, COVARIANCE)):
-    """For each sampler the first kind of moment that is off by more than the limit: (S, D), (S, D, D) -> S words."""
+    """The first kind of moment of each sampler that is off by more than the limit: (S, D), (S, D, D) -> S words."""
     wrong_entries = covariance_off.abs() > limit
     upper = torch.triu_indices(*covariance_off.shape[1:], 1)
     faults = {
@@ -723,7 +723,7 @@ def first_fault(mean_off, covariance_off, limit=5.0, looked_at=(MEAN, VARIANCE, 
 
 
 def by_the_rule(z, mu, covariance, limit=5.0, looked_at=(MEAN, VARIANCE, COVARIANCE)):
-    """What the lesson's rule says, if the limit and the moments are right."""
+    """The words by the lesson's rule; the default limit and moments are right."""
     return first_fault(misses(z, mu), misses(products(z - mu), covariance), limit, looked_at)
 
 
@@ -733,7 +733,7 @@ def with_tolerance(z, mu, covariance):
 
 
 def with_allclose(z, mu, covariance):
-    """Accept a difference of 0.1, and a tenth of the moment more, as `torch.allclose` would."""
+    """Accept a difference of 0.1 plus a tenth of the moment, as `torch.allclose` would."""
     mean_off, covariance_off = differences(z, mu, covariance)
     return first_fault(mean_off / (1 + mu.abs()), covariance_off / (1 + covariance.abs()), limit=0.1)
 
@@ -746,7 +746,7 @@ def with_errors_of_the_means(z, mu, covariance):
 
 
 def with_total_variance(z, mu, covariance):
-    """Compare the sum of all variances only."""
+    """Compare only the sum of all variances."""
     total_off = misses((z - mu).square().sum(2), covariance.trace())  # (S,)
     covariance_off = misses(products(z - mu), covariance)
     total_for_each = total_off[:, None].expand(-1, len(mu))

@@ -94,7 +94,7 @@ SAMPLE = Task(
 
 
 def draw_pathwise(rng):
-    """Draw a curved slope, whose average over z is not its value at mu."""
+    """Draw a curved slope, so that its average over z is not its value at mu."""
     slope = Quadratic(rounded_number(rng, 0.5, 1.5), rounded_number(rng, -1, 1), rounded_number(rng, -1, 1))
     return {
         "slope": slope,
@@ -176,7 +176,7 @@ PATHWISE = Task(
 
 
 def draw_score_function(rng):
-    """Draw a quadratic with a constant above 0, which counts in the estimate by the score function alone."""
+    """Draw a quadratic with a constant above 0, which changes only the score-function estimate."""
     f = Quadratic(rounded_number(rng, 0.5, 1.5), rounded_number(rng, -1, 1), rounded_number(rng, 0.5, 1.5))
     return {"f": f} | {key: value for key, value in draw_pathwise(rng).items() if key != "slope"}
 
@@ -189,7 +189,7 @@ def score_function(f, mu, log_var, eps):
 
 
 def scored(cost, in_mu, in_log_var):
-    """The means of the cost times each of the two scores, right ones being ε/σ and (ε² − 1)/2."""
+    """The means of the cost times each of the two scores; the right scores are ε/σ and (ε² − 1)/2."""
     return (cost * in_mu).mean(), (cost * in_log_var).mean()
 
 
@@ -344,7 +344,7 @@ def repaired(mu, log_var, generator):
 
 
 def own_noise(mu, generator):
-    """Noise for every latent of every picture, as it should be."""
+    """The right noise: separate for every latent of every picture."""
     return torch.randn(mu.shape, generator=generator)
 
 
@@ -421,7 +421,7 @@ N_DRAWS = 4_000
 
 
 def draw_choose(rng):
-    """Draw a function of every kind, in any order: smooth, slow or fast oscillation, jump, slope and jump."""
+    """Draw a function of every kind, in random order: smooth, slow or fast oscillation, jump, slope and jump."""
     functions = [
         Quadratic(rounded_number(rng, 0.5, 1.5), rounded_number(rng, -0.5, 0.5), rounded_number(rng, 0.5, 1.5)),
         Sine(rounded_number(rng, 0.2, 0.4)),
@@ -429,7 +429,7 @@ def draw_choose(rng):
         Step(rounded_number(rng, -0.3, 0.3)),
         SlopedStep(rounded_number(rng, 0.2, 0.8), rounded_number(rng, 0.2, 0.6)),
     ]
-    while True:  # noise on which the unbiased estimates agree, so that the choice is clear
+    while True:  # until the noise gives unbiased estimates that agree, so that the choice is clear
         eps = torch.tensor(rng.normal(size=N_DRAWS), dtype=torch.float32)
         if all(gap_in_errors(f, 0.5, 0.8, eps) < 2 for f in functions[:3]):
             order = rng.permutation(5)
@@ -445,14 +445,14 @@ def both_estimates(f, mu, sigma, eps):
 
 
 def gap_in_errors(f, mu, sigma, eps):
-    """The difference between the means of the two estimates, in its standard errors."""
+    """The difference between the means of the two estimates, in standard errors."""
     slope, score = both_estimates(f, mu, sigma, eps)
     difference = slope - score
     return abs(difference.mean() / (difference.std() / len(eps) ** 0.5)).item()
 
 
 def choose(functions, mu, sigma, eps):
-    """Compare the variances by quadrature, except for a jump: there the pathwise estimate is wrong."""
+    """Compare the variances by quadrature, except for a jump, where the pathwise estimate is wrong."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(201)
     nodes, weights = torch.tensor(nodes), weights / weights.sum()
     words = []
@@ -464,7 +464,7 @@ def choose(functions, mu, sigma, eps):
 
 
 def pathwise_where(rule, functions, mu, sigma, eps):
-    """The word "pathwise" where the rule holds for a function's two estimates, otherwise "score"."""
+    """The word "pathwise" if the rule holds for a function's two estimates, otherwise "score"."""
     return ["pathwise" if rule(*both_estimates(f, mu, sigma, eps)) else "score" for f in functions]
 
 

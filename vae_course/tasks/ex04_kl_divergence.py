@@ -7,7 +7,7 @@ import torch
 from scipy.special import rel_entr
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vae_course.judging.reductions import wrong_reductions
+from vae_course.judging.common_mistakes import wrong_reductions
 from vae_course.judging.task import Mistake, Task, rounded_normal, rounded_uniform
 
 __all__ = ["TASKS"]
@@ -25,7 +25,7 @@ def random_probabilities(rng, *shape, zeros=0):
 
 
 def draw_discrete(rng):
-    """Most q hold a zero, for 0 · log 0; the others do not, for mistakes that are infinite there."""
+    """Most q contain a zero, to test 0 · log 0; the others do not, as some mistakes are infinite there."""
     size = int(rng.integers(3, 6))
     return {
         "q": random_probabilities(rng, size, zeros=int(rng.random() < 0.75)),
@@ -39,7 +39,7 @@ def discrete(q, p):
 
 
 def sum_where_seen(terms, q):
-    """Sums the terms of the symbols that occur."""
+    """Sum the terms of the symbols that occur."""
     return torch.where(q > 0, terms, 0.0).sum()
 
 
@@ -98,7 +98,7 @@ DISCRETE = Task(
 
 
 def draw_standard_normal(rng):
-    """Means and log-variances away from 0: at rest, mu = log_var = 0, most mistakes give 0 as the right answer does."""
+    """Means and log-variances away from 0, where most mistakes give 0, as the right answer does."""
     batch, latents = int(rng.integers(1, 5)), int(rng.integers(2, 5))
     return {"mu": rounded_normal(rng, batch, latents), "log_var": rounded_normal(rng, batch, latents)}
 
@@ -164,7 +164,7 @@ STANDARD_NORMAL = Task(
 
 
 def draw_normals(rng):
-    """Two Gaussians that differ in mean and variance, neither of them standard: each term of the KL counts."""
+    """Two Gaussians with different means and variances, neither standard: each term of the KL matters."""
     batch, latents = int(rng.integers(1, 4)), int(rng.integers(2, 4))
     names = ("mu_q", "log_var_q", "mu_p", "log_var_p")
     return {name: rounded_normal(rng, batch, latents) for name in names}
@@ -345,7 +345,7 @@ ESTIMATE = Task(
 
 
 def draw_closest_normal(rng):
-    """Random weights, and means that spread about as much as the parts do: every term of the variance counts."""
+    """Random weights, and means spread about as widely as the parts: every term of the variance matters."""
     size = int(rng.integers(2, 5))
     return {
         "weights": random_probabilities(rng, size),
@@ -431,7 +431,7 @@ CLOSEST_NORMAL = Task(
 
 
 def draw_split(rng):
-    """Different q(z|x) for each picture, and a prior that is not their mixture: both numbers count."""
+    """Different q(z|x) for each picture, and a prior that is not their mixture: both numbers matter."""
     pictures, states = int(rng.integers(2, 5)), int(rng.integers(3, 5))
     return {"q_z_given_x": random_probabilities(rng, pictures, states), "p_z": random_probabilities(rng, states)}
 

@@ -31,7 +31,7 @@ def probabilities(rng, *shape):
 
 
 def log_mean_exp(log_w):
-    """Return the log of the mean over the first axis of what log_w (n, ...) is the log of."""
+    """Return the log of the mean of exp(log_w) over the first axis."""
     return log_w.logsumexp(0) - math.log(len(log_w))
 
 
@@ -39,7 +39,7 @@ def log_mean_exp(log_w):
 
 
 def draw_jensen_gap(rng):
-    """Draw one small value among larger ones, so that the gap is large and the rule of thumb far off."""
+    """Draw one small value among larger values, so that the gap is large and the rule of thumb far off."""
     size = int(rng.integers(2, 6))
     return {
         "weights": probabilities(rng, size),
@@ -151,7 +151,7 @@ def draw_exact(rng):
 
 
 def exact(p_z, p_x_given_z, q_z_given_x):
-    """Compute KL(q ‖ p(z|x)), and the ELBO as log p(x) minus it (lesson 05, section 5)."""
+    """Compute KL(q ‖ p(z|x)), and the ELBO as log p(x) minus that KL (lesson 05, section 5)."""
     p_z, likelihood, q = (np.asarray(value) for value in (p_z, p_x_given_z, q_z_given_x))
     evidence = likelihood @ p_z
     difference = rel_entr(q, likelihood * p_z / evidence[:, None]).sum(1)
@@ -175,12 +175,12 @@ def exact_gap(p_z, likelihood, q):
 
 
 def with_right_elbo(second):
-    """Return an answer whose first result is right and whose second is `second` of the inputs."""
+    """Return an answer with the right first result and `second(...)` as its second."""
     return lambda p_z, likelihood, q: (exact_elbo(p_z, likelihood, q), second(p_z, likelihood, q))
 
 
 def with_right_gap(first):
-    """Return an answer whose second result is right and whose first is `first` of the inputs."""
+    """Return an answer with the right second result and `first(...)` as its first."""
     return lambda p_z, likelihood, q: (first(p_z, likelihood, q), exact_gap(p_z, likelihood, q))
 
 
@@ -288,7 +288,7 @@ def k_sample_bound(log_p_x_given_z, log_p_z, log_q_z_given_x):
 
 
 def of_log_weights(bound):
-    """Return an answer that has the right log-weights, (K, B), and makes `bound` of them."""
+    """Return an answer that applies `bound` to the right log-weights, (K, B)."""
     return lambda log_p_x_given_z, log_p_z, log_q: bound(log_p_x_given_z + log_p_z - log_q)
 
 
@@ -381,7 +381,7 @@ K_SAMPLE_BOUND = Task(
 
 
 def draw_common_xi(rng):
-    """Draw a margin far from zero and one near it, so that each one's own ξ differs from the common one."""
+    """Draw a margin far from zero and one near it, so that their own ξ differ from the common ξ."""
     size = int(rng.integers(2, 6))
     first = torch.cat([rounded_uniform(rng, 1, low=2.0, high=4.0), rounded_uniform(rng, 1, low=-1.0, high=1.0)])
     return {
@@ -413,7 +413,7 @@ def expected_bound(m, second_moment, xi):
 
 
 def with_xi(choose):
-    """Return an answer that takes another ξ, with the right bounds for this ξ."""
+    """Return an answer with another ξ, and the right bounds for it."""
 
     def answer(m, s):
         xi = choose(m, s)
@@ -423,7 +423,7 @@ def with_xi(choose):
 
 
 def with_second_moment(moment):
-    """Return an answer that takes moment(m, s) for E[t²], in ξ as well as in the bounds."""
+    """Return an answer that uses moment(m, s) for E[t²], both in ξ and in the bounds."""
 
     def answer(m, s):
         xi = moment(m, s).mean().sqrt()
@@ -433,7 +433,7 @@ def with_second_moment(moment):
 
 
 def with_error_in_bound(error):
-    """Return an answer with the right ξ, and error(m, E[t²], ξ) added to the right bounds."""
+    """Return an answer with the right ξ, and with error(m, E[t²], ξ) added to the right bounds."""
 
     def answer(m, s):
         xi, second_moment = best_xi(m, s), m**2 + s**2
@@ -528,7 +528,7 @@ COMMON_XI = Task(
 
 
 def draw_directions(rng):
-    """Draw reports of all four kinds in random order; some are exact, or a bound, for special q only."""
+    """Draw reports of all four kinds in random order; some are exact, or a bound, only for special q."""
     betas = (0.0, float(rng.choice([0.2, 0.3, 0.4])), 1.0, float(rng.choice([1.5, 2.0, 3.0])))
     powers = (float(rng.choice([-2.0, -1.0, -0.5])), 0.5, 1.0, float(rng.choice([1.5, 2.0])))
     reports = [
@@ -540,7 +540,7 @@ def draw_directions(rng):
 
 
 def word_by_theory(report):
-    """Say which kind of bound a report is, from its formula instead of by experiment."""
+    """Return the kind of bound that a report is, from its formula instead of by experiment."""
     match report:
         case WeightedElbo(beta=beta):
             return "lower" if beta >= 1 else "neither"
@@ -562,7 +562,7 @@ def directions(reports):
 
 
 def random_models(size=500):
-    """Draw models of three states, one in each row: prior, likelihood, and a q that is nothing special."""
+    """Draw models of three states, one in each row: prior, likelihood, and an arbitrary q."""
     generator = torch.Generator().manual_seed(1)
     a, b, c = 1.5 * torch.randn(3, size, 3, generator=generator)
     return a.softmax(-1), b.sigmoid(), c.softmax(-1)
@@ -583,13 +583,13 @@ def log_evidence(p_z, likelihood, q):
 
 
 def word_by_signs(excess, tolerance=1e-5):
-    """Say which kind of bound exceeds log p(x) by these numbers."""
+    """Return the kind of bound that exceeds log p(x) by these numbers."""
     above, below = bool((excess > tolerance).any()), bool((excess < -tolerance).any())
     return ("neither" if below else "upper") if above else "lower" if below else "exact"
 
 
 def by_experiment(models=random_models, rule=word_by_signs, log_p_x=log_evidence):
-    """Return an answer that applies `rule` to what a report exceeds log_p_x by, on the given models."""
+    """Return an answer that applies `rule` to a report's excess over log_p_x on the given models."""
 
     def answer(reports):
         tables = models()
@@ -689,18 +689,18 @@ def log_q_at_z(z, mu, log_var):
 
 
 def log_q_at_eps(z, mu, log_var):
-    """Take the density of the noise for that of z, as the loss that the exercise prints does."""
+    """Use the density of the noise for that of z, as the printed loss does."""
     return log_standard_normal((z - mu) / (log_var / 2).exp())
 
 
 def loss_of(turn=torch.neg, weigh=torch.sub, average=torch.mean, log_q=log_q_at_z):
-    """Return a loss built like the one that the exercise prints; the default of each of the four parts is right.
+    """Return a loss built like the printed loss; the default of each part is right.
 
     Args:
-        turn: from the bound to what is minimised.
-        weigh: from log p(x, z) and log q(z|x) to log w.
-        average: from the log w of all pictures to the bound.
-        log_q: from z, mu, log_var to log q(z|x).
+        turn: computes the loss from the bound.
+        weigh: computes log w from log p(x, z) and log q(z|x).
+        average: computes the bound from the log w of all pictures.
+        log_q: computes log q(z|x) from z, mu and log_var.
     """
 
     def answer(x, mu, log_var, eps, decoder):
@@ -711,7 +711,7 @@ def loss_of(turn=torch.neg, weigh=torch.sub, average=torch.mean, log_q=log_q_at_
     return answer
 
 
-FAULTS = {  # of the printed loss, by the part of `loss_of`: what stands there instead, name, hint
+FAULTS = {  # of the printed loss, by the part of `loss_of`: the faulty part, name, hint
     "turn": (
         torch.positive,
         "the ELBO is minimised",
@@ -739,7 +739,7 @@ FAULTS = {  # of the printed loss, by the part of `loss_of`: what stands there i
 
 
 def leftovers():
-    """Yield a mistake for each fault: it alone, and it with any of the faults that come after it."""
+    """Yield a mistake for each fault: alone, and with any of the later faults."""
     parts = list(FAULTS)
     for number, part in enumerate(parts):
         _, name, hint = FAULTS[part]
@@ -749,7 +749,7 @@ def leftovers():
 
 
 def log_densities(x, mu, log_var, eps, decoder):
-    """Compute log p(x|z), log p(z) and log q(z|x) of each picture, at its z."""
+    """Compute log p(x|z), log p(z) and log q(z|x) of each picture at its z."""
     z = sampled_latents(mu, log_var, eps)
     return log_likelihood(x, z, decoder), log_standard_normal(z), log_q_at_z(z, mu, log_var)
 

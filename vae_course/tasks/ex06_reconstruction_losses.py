@@ -11,7 +11,7 @@ from scipy.special import entr, log_expit
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from vae_course.judging.reductions import wrong_reductions
+from vae_course.judging.common_mistakes import wrong_reductions
 from vae_course.judging.task import Close, Mistake, Task, rounded_normal, rounded_uniform
 from vae_course.visible.callables import SomeLoss
 from vae_course.visible.observe import Gradients
@@ -45,7 +45,7 @@ def latent_kl(mu, log_var):
 
 
 def draw_gaussian(rng):
-    """Draw pictures with more pixels than there are pictures, so that each reduction has a shape of its own."""
+    """Draw fewer pictures than pixels, so that each reduction gives a different shape."""
     batch = int(rng.integers(2, 4))
     pixels = batch + int(rng.integers(1, 4))
     return {
@@ -162,23 +162,23 @@ def draw_excess(rng):
 
 
 def excess(x, logits):
-    """BCE less the entropy of the target, KL(Bernoulli(x) ‖ Bernoulli(p)) (lesson 06, section 2), by SciPy."""
+    """BCE minus the entropy of the target, KL(Bernoulli(x) ‖ Bernoulli(p)) (lesson 06, section 2), by SciPy."""
     x, logits = x.numpy(), logits.numpy()
     return (-x * log_expit(logits) - (1 - x) * log_expit(-logits) - entr(x) - entr(1 - x)).sum(1)
 
 
 def pixel_floor(x):
-    """The least BCE that is possible for each pixel: the entropy of the target."""
+    """The least possible BCE of each pixel: the entropy of the target."""
     return torch.special.entr(x) + torch.special.entr(1 - x)
 
 
 def bce_of_probabilities(x, p):
-    """BCE as the textbook has it, which is infinite or nan where p is rounded to 0 or 1."""
+    """BCE by the textbook formula, which is infinite or nan if p is rounded to 0 or 1."""
     return -(x * p.log() + (1 - x) * (1 - p).log())
 
 
 def excess_of_clamped(x, logits, margin):
-    """The excess with probabilities that are kept away from 0 and 1."""
+    """The excess, with probabilities clamped away from 0 and 1."""
     return (bce_of_probabilities(x, logits.sigmoid().clamp(margin, 1 - margin)) - pixel_floor(x)).sum(-1)
 
 
@@ -261,8 +261,8 @@ EXCESS = Task(
 def draw_held_out(rng):
     """Draw training and held-out pictures.
 
-    The sizes are all different; all errors share an offset, so that their standard deviation is not their root mean
-    square; and held-out errors are the larger ones.
+    All sizes are different. All errors share an offset, so that their standard deviation is not their root mean square.
+    Held-out errors are larger.
     """
     seen, held, pixels = (int(size) for size in rng.permutation([2, 3, 4]) + rng.integers(0, 2) * 3)
     x, x_held = rounded_uniform(rng, seen, pixels), rounded_uniform(rng, held, pixels)
@@ -287,7 +287,7 @@ def root_mean_square(error):
 
 
 def with_sigma(choose):
-    """Return an answer that chooses σ from training and held-out errors by some rule, and uses it in the cost."""
+    """Return an answer that chooses σ by a rule from training and held-out errors, and uses it in the cost."""
 
     def answer(x, x_hat, x_held, x_hat_held):
         sigma = choose(x - x_hat, x_held - x_hat_held)
@@ -297,7 +297,7 @@ def with_sigma(choose):
 
 
 def with_cost(cost):
-    """Return an answer with the right σ, and with some formula for the cost of held-out errors."""
+    """Return an answer with the right σ and this formula for the cost of held-out errors."""
 
     def answer(x, x_hat, x_held, x_hat_held):
         sigma = root_mean_square(x - x_hat)
@@ -319,13 +319,13 @@ def sigma_of_each_picture(x, x_hat, x_held, x_hat_held):
 
 
 def cost_of_training_pictures(x, x_hat, x_held, x_hat_held):
-    """The right σ, and what each training picture costs."""
+    """The right σ, and the cost of each training picture."""
     sigma = root_mean_square(x - x_hat)
     return sigma, pixel_costs(x - x_hat, sigma).sum(-1)
 
 
 def fitted_cost(error, mean_square):
-    """D/2 [log(2π MSE) + 1], the cost of pictures with the σ that was fitted to them (lesson 06, section 6)."""
+    """D/2 [log(2π MSE) + 1], the cost of pictures with the σ fitted to them (lesson 06, section 6)."""
     return error.shape[1] / 2 * (mean_square.log() + LOG_2PI + 1)
 
 
@@ -443,7 +443,7 @@ def log_densities(x, logits, x_hat, sigma):
 
 
 def clear_pairwise(pictures):
-    """Clear if compared picture by picture, not against the spread of single pictures."""
+    """Clear if paired by picture, but not against the spread of single pictures."""
     return 3.2, 4.0
 
 
@@ -465,7 +465,7 @@ def draw_better(rng, standard_errors):
 
     Args:
         rng: the generator.
-        standard_errors: from the number of pictures, the least and the greatest number of standard errors.
+        standard_errors: computes the least and the greatest number of standard errors from the number of pictures.
     """
     pictures = int(rng.integers(6, 9))
     pixels = int(rng.integers(3, 6))
@@ -536,13 +536,13 @@ def paired_error(a, b):
 
 
 def decided(a, b, error=paired_error):
-    """The word and the mean difference for the ELBOs a and b of the pictures."""
+    """The word and the mean difference for ELBOs a and b."""
     mean = (a - b).mean()
     return "cannot tell" if abs(mean) <= 2 * error(a, b) else "A" if mean > 0 else "B", mean
 
 
 def elbos(x, logits, kl_a, x_hat, sigma, kl_b, of_a=log_p_a, of_b=log_p_b):
-    """The ELBOs of both models for each picture, with some formulas for log p(x|z)."""
+    """The ELBOs of both models for each picture, with these formulas for log p(x|z)."""
     return of_a(x, logits) - kl_a, of_b(x, x_hat, sigma) - kl_b
 
 
@@ -562,7 +562,7 @@ def naive_log_p_a(x, logits):
 
 
 def with_change(change):
-    """Return an answer that spoils the right word and the right mean difference."""
+    """Return an answer that changes the right word and the right mean difference."""
     return lambda *inputs: change(*decided(*elbos(*inputs)))
 
 
@@ -683,7 +683,7 @@ BETTER = Task(
 
 
 def draw_hidden_beta(rng):
-    """Draw a loss that sums or averages each term along each axis, and weighs, scales and shifts them.
+    """Draw a loss that sums or averages each term along each axis, and weights, scales and shifts them.
 
     The sizes B, D and d are always different. The scale is rarely 1 and the offset often not 0.
     """
@@ -707,9 +707,9 @@ def draw_hidden_beta(rng):
 
 
 def hidden_beta(loss, x, logits, mu, log_var):
-    """β from the way in which the loss was built (lesson 06, section 7)."""
+    """β from the construction of the loss (lesson 06, section 7)."""
 
-    def factor(along, shape):  # what a mean over pictures of sums is multiplied by
+    def factor(along, shape):  # relative to sums averaged over pictures
         return (shape[0] if along[0] == "sum" else 1) / (shape[1] if along[1] == "mean" else 1)
 
     return loss.weight * factor(loss.kl, mu.shape) / factor(loss.bce, x.shape)
@@ -726,7 +726,7 @@ def average_kl(mu, log_var):
 
 
 def from_slopes(rule):
-    """Return an answer that applies a rule to the changes of the loss per nat of KL and per nat of BCE, and B, D, d."""
+    """Return an answer that applies a rule to the changes of the loss per nat of KL and of BCE, and to B, D, d."""
 
     def answer(loss, x, logits, mu, log_var):
         here, without_kl = loss(x, logits, mu, log_var), loss(x, logits, 0 * mu, 0 * log_var)
@@ -739,7 +739,7 @@ def from_slopes(rule):
 
 
 def from_values(rule):
-    """Return an answer that applies a rule to the loss, the loss where the KL is 0, the KL and the BCE."""
+    """Return an answer that applies a rule to the loss, the loss without KL, the KL and the BCE."""
 
     def answer(loss, x, logits, mu, log_var):
         here, without_kl = loss(x, logits, mu, log_var), loss(x, logits, 0 * mu, 0 * log_var)
@@ -749,13 +749,13 @@ def from_values(rule):
 
 
 def ratio_of_changes(loss, x, logits, mu, log_var):
-    """The change of the loss when the KL goes to 0, over its change when the logits do."""
+    """The change of the loss when the KL goes to 0, divided by its change when the logits go to 0."""
     here = loss(x, logits, mu, log_var)
     return (here - loss(x, logits, 0 * mu, 0 * log_var)) / (here - loss(x, 0 * logits, mu, log_var))
 
 
 def ratio_of_gradients(loss, x, logits, mu, log_var):
-    """The norm of the gradient for mu, over that for the logits."""
+    """The norm of the gradient in mu, divided by that in the logits."""
     logits, mu = logits.clone().requires_grad_(), mu.clone().requires_grad_()
     by_logits, by_mu = torch.autograd.grad(loss(x, logits, mu, log_var), (logits, mu))
     return by_mu.norm() / by_logits.norm()
@@ -832,7 +832,7 @@ HIDDEN_BETA = Task(
 
 
 def draw_repaired_loss(rng):
-    """Draw different numbers of pictures and latents: otherwise a sum over one would hide a mean over the other."""
+    """Draw different numbers of pictures and latents, or a sum over one could hide a mean over the other."""
     batch = int(rng.integers(2, 4))
     latents = int(rng.choice([size for size in (2, 3, 4) if size != batch]))
     pixels = int(rng.integers(4, 7))
@@ -864,7 +864,7 @@ def squares_averaged(error, log_sigma):
 
 
 def squares_of_the_batch(error, log_sigma):
-    """The squares of the whole batch, charged to each picture."""
+    """The squared errors of the whole batch, counted for each picture."""
     return squares_summed(error, log_sigma) * len(error)
 
 
@@ -874,7 +874,7 @@ def squares_over_sigma(error, log_sigma):
 
 
 def pixel_normaliser(log_sigma):
-    """½ log(2πσ²), of one pixel."""
+    """½ log(2πσ²), for one pixel."""
     return log_sigma + LOG_2PI / 2
 
 
@@ -896,14 +896,14 @@ def loss_of(
     over_batch=torch.mean,
     kl_over_batch=torch.mean,
 ):
-    """Return a loss that is made of these parts; without arguments, the right one.
+    """Return a loss made of these parts; the defaults are right.
 
     Args:
-        squares: from the errors (B, D) and log σ, the cost of each picture's errors (B,).
-        normaliser: from log σ, the rest of the cost of a pixel.
-        times: from the number of pixels, how often the normaliser counts.
-        kl: from mu and log_var, the KL of each picture (B,).
-        over_batch: makes one number of the costs of the pictures.
+        squares: computes the cost of each picture's errors (B,) from the errors (B, D) and log σ.
+        normaliser: computes the rest of the cost of a pixel from log σ.
+        times: computes how often the normaliser counts from the number of pixels.
+        kl: computes the KL of each picture (B,) from mu and log_var.
+        over_batch: reduces the costs of the pictures to one number.
         kl_over_batch: the same for their KLs.
     """
 
@@ -920,11 +920,11 @@ def count_once(n_pixels):
 
 
 def normaliser_without_2pi(log_sigma):
-    """log σ, of one pixel."""
+    """log σ, for one pixel."""
     return log_sigma
 
 
-FAULTS = {  # of the printed loss: the part that has it, the name, and the hint if it is the first that is left
+FAULTS = {  # of the printed loss, by the part of `loss_of`: the faulty part, name, hint if earlier parts are right
     "squares": (
         squares_averaged,
         "squared errors averaged over the pixels",
@@ -956,13 +956,13 @@ FAULTS = {  # of the printed loss: the part that has it, the name, and the hint 
 
 
 def combinations_of(parts):
-    """All losses with some of these faults of the printed loss, or with none."""
+    """Yield all combinations of these parts' faults, including none."""
     for present in itertools.product((True, False), repeat=len(parts)):
         yield {part: FAULTS[part][0] for part, still in zip(parts, present, strict=True) if still}
 
 
 def faults_left():
-    """One mistake for each fault of the printed loss, with or without those that follow it."""
+    """Yield a mistake for each fault of the printed loss, with or without the later faults."""
     parts = list(FAULTS)
     for number, first in enumerate(parts):
         fault, name, hint = FAULTS[first]

@@ -22,7 +22,7 @@ def binary_pictures(rng, *shape):
 
 
 def log_bernoulli(x, logits):
-    """log p of each pixel, under log-odds of ink."""
+    """log p of each pixel, from log-odds of ink."""
     return Bernoulli(logits=logits).log_prob(x)
 
 
@@ -35,7 +35,7 @@ def kl_terms(mu, log_var):
 
 
 def draw_elbo(rng):
-    """Different numbers of pixels and latents, so that a mean over either cannot be taken for anything else."""
+    """Different numbers of pixels and latents, so that a mean over either cannot be mistaken for another result."""
     batch, pixels, latents = int(rng.integers(2, 5)), int(rng.integers(5, 8)), int(rng.integers(2, 4))
     return {
         "x": binary_pictures(rng, batch, pixels),
@@ -73,7 +73,7 @@ def elbo_with(
 
 
 def elbo_with_sampled_kl(x, eps, encoder, decoder):
-    """log q(z|x) − log p(z) of the sample in place of the KL."""
+    """log q(z|x) − log p(z) of the sample instead of the KL."""
     log_p = elbo(x, eps, encoder, decoder)[1]
     mu, log_var = encoder(x)
     sampled = 0.5 * ((mu + (log_var / 2).exp() * eps) ** 2 - eps**2 - log_var).sum(-1)
@@ -176,12 +176,12 @@ ELBO = Task(
 
 
 def draw_free_bits(rng):
-    """A silent latent, a busy one, and one that is silent but for one picture: a floor acts on each in its own way."""
+    """A silent latent, an active one, and one that is active only for one picture: a floor affects each differently."""
     batch, latents = int(rng.integers(2, 4)), int(rng.integers(4, 6))
     kl = rng.uniform(0, 1, size=(batch, latents))
     kl[:, 0] *= 0.2  # silent
-    kl[:, 1] = kl[:, 1] * 0.2 + 1.0  # busy
-    kl[:, 2] = np.where(np.arange(batch) == 0, 0.9, 0.03)  # silent but for one picture
+    kl[:, 1] = kl[:, 1] * 0.2 + 1.0  # active
+    kl[:, 2] = np.where(np.arange(batch) == 0, 0.9, 0.03)  # active only for one picture
     return {"kl": torch.tensor(kl.round(2), dtype=torch.float32), "floor": round(rng.uniform(0.45, 0.65), 2) + 0.0013}
 
 
@@ -279,7 +279,7 @@ def draw_units(rng):
     while True:  # until nothing is near the threshold
         number, latents, directions = int(rng.integers(10, 14)), int(rng.integers(5, 7)), int(rng.integers(1, 3))
         turn, _ = np.linalg.qr(rng.normal(size=(latents, directions)))
-        turn[rng.integers(latents)] = 0  # one axis that no direction touches
+        turn[rng.integers(latents)] = 0  # one axis orthogonal to all directions
         mu = rng.normal(size=(number, directions)) @ turn.T + 0.05 * rng.normal(size=(number, latents))
         mu = (mu + rng.choice([-1, 0, 1], size=latents) * rng.uniform(0.5, 1.5, size=latents)).round(2)
         covariance = np.cov(mu.T)
@@ -306,7 +306,7 @@ def principal_variances(mu):
 
 
 def principal_mean_squares(mu):
-    """The same about the origin and not about the centre."""
+    """The same about the origin instead of the centre."""
     return torch.linalg.eigvalsh(mu.T @ mu / len(mu))
 
 
@@ -405,17 +405,17 @@ UNITS = Task(
 
 
 def during_warm_up(rng, warm_up):
-    """A step at which β is not yet 1: one that jumps, comes late or is always 1 shows."""
+    """A step at which β is not yet 1, which exposes a β that jumps, is late or is always 1."""
     return int(rng.integers(1, warm_up - 1))
 
 
 def after_warm_up(rng, warm_up):
-    """A step at which β has been 1 for a while: one that goes on growing shows."""
+    """A step at which β has been 1 for a while, which exposes a β that keeps growing."""
     return warm_up + int(rng.integers(2, 20))
 
 
 def draw_repair(rng, step):
-    """Different numbers of pictures, pixels and latents; the step is drawn from the length of the warm-up."""
+    """Different numbers of pictures, pixels and latents; `step` draws the step, given the length of the warm-up."""
     batch, pixels, latents = int(rng.integers(2, 4)), int(rng.integers(5, 7)), int(rng.integers(2, 4))
     warm_up = int(rng.integers(6, 30))
     return {
@@ -454,7 +454,7 @@ def weight_of_rate(step, warm_up):
 
 
 def loss_of(draw, distortion, rate, beta):
-    """An answer to training/repair that is made of these four parts."""
+    """An answer to training/repair made of these four parts."""
 
     def answer(mu, log_var, eps, x, decoder, step, warm_up):
         z = draw(mu, (log_var / 2).exp(), eps)
@@ -464,7 +464,7 @@ def loss_of(draw, distortion, rate, beta):
 
 
 class Fault(NamedTuple):
-    """What may be wrong with one part of the loss, and functions for that part that are wrong in this way."""
+    """A fault in one part of the loss, with functions for that part that have it."""
 
     name: str
     hint: str
@@ -472,7 +472,7 @@ class Fault(NamedTuple):
 
 
 RIGHT_PARTS = (sample, distortion_per_picture, rate_per_picture, weight_of_rate)
-FAULTS = (  # of each part: first the fault as the exercise prints it, then what may go wrong in its repair
+FAULTS = (  # of each part: first the fault in the printed loss, then faults in its repair
     (
         Fault(
             "the draw is cut off from the encoder",
@@ -545,7 +545,7 @@ FAULTS = (  # of each part: first the fault as the exercise prints it, then what
 
 
 def faulty_losses():
-    """A mistake for each fault: the parts before it are right, each part after it is right or as printed."""
+    """Yield a mistake for each fault: earlier parts are right, each later part is right or as printed."""
     as_printed = [faults[0].functions[0] for faults in FAULTS]
     for place, faults in enumerate(FAULTS):
         before = RIGHT_PARTS[:place]
@@ -587,15 +587,15 @@ REPAIR = Task(
 
 
 def draw_shortfall(rng):
-    """Runs on a convex curve, but for three neighbours in β that lie above it, the middle one highest.
+    """Runs on a convex curve, except three neighbours in β that lie above it, with the middle run highest.
 
-    So the best proof against the middle run comes from beyond its neighbours.
+    So the strongest evidence against the middle run comes from beyond its neighbours.
     """
     number = int(rng.integers(5, 7))
     betas = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 8.0])[:number]
     rates = 4 * np.log(16 / betas)  # the minima on the curve 40 + 64 exp(-R / 4), whose slope is -beta
     distortions = 40 + 64 * np.exp(-rates / 4)
-    middle = int(rng.integers(1, 4))  # three neighbours were stopped early, the middle one most
+    middle = int(rng.integers(1, 4))  # three neighbours stopped early, the middle run earliest
     for run, least in ((middle - 1, 5), (middle, 10), (middle + 1, 5)):
         rates[run] += rng.uniform(-2, 2)
         distortions[run] += rng.uniform(least, least + 4)
@@ -612,28 +612,28 @@ def shortfall(betas, rates, distortions):
 
 
 def own_losses(betas, rates, distortions):
-    """(K, K): what run j would pay, by the loss of run i."""
+    """The loss of run j at the β of run i: (K, K)."""
     return distortions + betas[:, None] * rates
 
 
 def missed(losses):
-    """By how much the least loss in each row is below the run's own, on the diagonal: (K, K) -> (K,)."""
+    """Each run's own loss, on the diagonal, minus the least loss in its row: (K, K) -> (K,)."""
     return losses.diagonal() - losses.min(1).values
 
 
 def missed_among(losses, compared):
-    """The same, if each run is compared only with some runs, (K, K) of bool, and with itself."""
+    """The same if each run is compared only with some runs, (K, K) of bool, and with itself."""
     compared = compared | torch.eye(len(losses), dtype=torch.bool)
     return missed(losses.masked_fill(~compared, torch.inf))
 
 
 def adjacent(place):
-    """Which runs lie side by side, from the place of each (K,): (K, K) of bool."""
+    """Which pairs of runs are neighbours, from their places (K,): (K, K) of bool."""
     return (place[:, None] - place).abs() <= 1
 
 
 def above_hull(betas, rates, distortions):
-    """How far each run lies above the lower convex hull of all of them."""
+    """The height of each run above the lower convex hull of all runs."""
     points = list(zip(rates.tolist(), distortions.tolist(), strict=True))
 
     def hull(R):
@@ -741,12 +741,12 @@ class Run(NamedTuple):
 
     @property
     def cost(self):
-        """What a held-out digit costs at the end."""
+        """The cost of a held-out digit at the end."""
         return -self.held[-1]
 
 
 def rising(rng, end, start=70.0, pace=1.5):
-    """ELBOs of eight epochs that rise from `start` nats below to `end`."""
+    """ELBOs of eight epochs that rise from about `start` nats below `end` to `end`."""
     return end - start * np.exp(-EPOCHS / pace) + start * np.exp(-7 / pace) + rng.uniform(-0.1, 0.1, size=8)
 
 
@@ -774,30 +774,30 @@ def healthy_at_low_rate(rng, run, end):
 
 
 def healthy_with_wobble(rng, run, end):
-    """The last step goes down, by less than the noise."""
+    """The ELBO falls in the last epoch, by less than the noise."""
     run.held[-1] = run.held[-2] - rng.uniform(0.5, 1.0)
     return run
 
 
 def healthy_after_spike(rng, run, end):
-    """One epoch was far worse than one picture for all."""
+    """One epoch is far worse than drawing the same picture for all."""
     run.train[3] = run.held[3] = -(run.blind + rng.uniform(100, 200))
     return run
 
 
-def unheard(rng, run, rate):
-    """A run whose decoder draws as well as one picture for all, and pays this rate."""
+def codes_unused(rng, run, rate):
+    """A run that pays this rate, and whose decoder is as good as the same picture for all."""
     train = rising(rng, -(run.blind + rate), 40)
     return run._replace(train=train, held=train + rng.uniform(-1, 1), rate=rate)
 
 
 def collapsed_silent(rng, run, end):
-    return unheard(rng, run, rng.uniform(0.0, 0.1))
+    return codes_unused(rng, run, rng.uniform(0.0, 0.1))
 
 
 def collapsed_and_paying(rng, run, end):
-    """The codes lie off the prior and tell nothing."""
-    return unheard(rng, run, rng.uniform(3.0, 6.0))
+    """The codes differ from the prior but carry no information."""
+    return codes_unused(rng, run, rng.uniform(3.0, 6.0))
 
 
 def worse_after(train, peak, last):
@@ -824,14 +824,14 @@ def diverged_to_nan(rng, run, end):
 
 
 def diverged_from_the_start(rng, run, end):
-    """Never better than one picture for all, by far."""
+    """Always far worse than the same picture for all."""
     rate = rng.uniform(5, 30)
     train = -(run.blind + rng.uniform(80, 300)) + rng.uniform(-1, 1, size=8)
     return run._replace(train=train, held=train - 1, rate=rate)
 
 
 def diverged_in_rate(rng, run, end):
-    """Pictures are drawn well, for hundreds of nats."""
+    """Good pictures, at a rate of hundreds of nats."""
     rate = rng.uniform(200, 900)
     train = rising(rng, -(run.blind - rng.uniform(20, 40) + rate), 200)
     return run._replace(train=train, held=train - 1, rate=rate)
@@ -862,7 +862,7 @@ KINDS = (
 
 
 def draw_run(rng, kind, blind):
-    """A healthy run, changed into one of this kind. The loss is minus the training ELBO, unless the kind sets it."""
+    """A healthy run, changed into this kind. The loss is minus the training ELBO unless the kind sets it."""
     end, rate = -rng.uniform(95, 105), rng.uniform(18, 25)
     train = rising(rng, end)
     held = train - rng.uniform(3, 6) * (EPOCHS + 1) / 8
@@ -871,7 +871,7 @@ def draw_run(rng, kind, blind):
 
 
 def draw_diagnose(rng):
-    """One run of every kind: each kind is what some wrong rule gets wrong."""
+    """One run of every kind; each kind exposes some wrong rule."""
     blind = round(rng.uniform(195, 215), 1)
     *columns, _ = zip(*(draw_run(rng, KINDS[kind], blind) for kind in rng.permutation(len(KINDS))), strict=True)
     columns = [torch.tensor(np.array(column).round(2), dtype=torch.float32) for column in columns]
@@ -879,7 +879,7 @@ def draw_diagnose(rng):
 
 
 def diagnose(loss, train_elbo, held_elbo, rate, blind):
-    """By the held-out ELBO at the end and at its best, and by the distortion, which is minus the ELBO less the rate."""
+    """Use the held-out ELBO at the end and at its best, and the distortion, −ELBO − rate."""
     held, rate = held_elbo.numpy(), rate.numpy()
     with np.errstate(invalid="ignore"):
         distortion = -held[:, -1] - rate

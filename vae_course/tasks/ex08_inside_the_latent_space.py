@@ -18,7 +18,7 @@ __all__ = ["TASKS"]
 
 
 def draw_traverse(rng):
-    """Latents off centre, some narrow and some wide, so that each has a centre, a spread and a variance of its own."""
+    """Latents off centre, some narrow and some wide, so that their centres, spreads and variances differ."""
     latents, number = int(rng.integers(2, 5)), int(rng.integers(5, 8))
     return {
         "z": rounded_normal(rng, latents),
@@ -124,7 +124,7 @@ TRAVERSE = Task(
 
 
 def draw_recentring(rng):
-    """Codes off centre, with posteriors nearly as wide as the means are spread, so that neither can be left out."""
+    """Codes off centre, with posteriors nearly as wide as the spread of the means, so that both matter."""
     number, latents = int(rng.integers(3, 6)), int(rng.integers(2, 4))
     latents += latents == number
     return {
@@ -230,7 +230,7 @@ RECENTRING = Task(
 
 
 def draw_linear_vae(rng):
-    """Shuffled eigenvalues: as many above 1 as there are latents, and two or more below, whose mean is the noise."""
+    """Shuffled eigenvalues: as many above 1 as there are latents, and at least two below, whose mean is the noise."""
     kept, left = int(rng.integers(2, 4)), int(rng.integers(2, 5))
     eigenvalues = np.concatenate([rng.uniform(1.2, 6, size=kept), rng.uniform(0.1, 0.9, size=left)])
     return {
@@ -241,11 +241,11 @@ def draw_linear_vae(rng):
 
 def linear_vae(eigenvalues, n_latents):
     """W = U_d (Λ_d − σ² I)^½ with σ² the mean of the rest, and the KL of its posterior (Tipping & Bishop 1999)."""
-    values = np.sort(eigenvalues.numpy())[::-1]  # as a covariance: diagonal, with the largest first
+    values = np.sort(eigenvalues.numpy())[::-1]  # of a diagonal covariance, in descending order
     noise = values[n_latents:].mean()
     W = np.eye(len(values), n_latents) * np.sqrt(np.maximum(values[:n_latents] - noise, 0))
     M = W.T @ W + noise * np.eye(n_latents)
-    means = np.linalg.solve(M, W.T)  # of the posterior, as a map of x
+    means = np.linalg.solve(M, W.T)  # posterior means, as a linear map of x
     variance, second = noise / np.diag(M), np.diag(means @ np.diag(values) @ means.T)
     return noise, (W**2).sum(0), 0.5 * (variance + second - 1 - np.log(variance))
 
@@ -353,7 +353,7 @@ LINEAR_VAE = Task(
 
 
 def draw_total_correlation(rng):
-    """Different numbers of pictures, latents and draws, so that no division by one can be taken for another."""
+    """Different numbers of pictures, latents and draws, so that divisions by them give different results."""
     number, latents, draws = int(rng.integers(3, 5)), 2 + int(rng.integers(0, 2)), int(rng.integers(5, 8))
     latents += 2 * (latents == number)
     mu, log_var = rounded_normal(rng, number, latents), rounded_normal(rng, number, latents, scale=0.5) - 0.5
@@ -381,7 +381,7 @@ def log_densities_without_constant(mu, log_var, z):
 
 
 def log_mixture(log_parts):
-    """The logarithm of the mean over the pictures, on axis 1."""
+    """The logarithm of the mean over the pictures, axis 1."""
     return log_parts.logsumexp(1) - math.log(log_parts.shape[1])
 
 
@@ -479,7 +479,7 @@ TOTAL_CORRELATION = Task(
 
 
 def product_of_levels(rng):
-    """Eight means on a grid of 2 × 4 levels, far apart; (8, 2), with the places in the grid."""
+    """Eight well-separated means on a grid of 2 × 4 levels, (8, 2), and their places in the grid."""
     first = np.sort(rng.choice([-1.5, 0.0, 1.5], size=2, replace=False))
     second = np.array([-3.0, -1.0, 1.0, 3.0]) * rng.uniform(0.6, 0.9)
     place = np.array([(i, j) for i in range(2) for j in range(4)])
@@ -487,7 +487,7 @@ def product_of_levels(rng):
 
 
 class Model(NamedTuple):
-    """Of eight pictures the posterior means and variances, (8, 2) each, and the posterior correlation, (8,)."""
+    """Posterior means and variances of eight pictures, (8, 2) each, and their correlations, (8,)."""
 
     mu: np.ndarray
     variances: np.ndarray
@@ -500,12 +500,12 @@ def means_on_grid(rng, model, place):
 
 
 def all_alike(rng, model, place):
-    """No picture is told from another: all three statements hold, and the correlation of the means is 0/0."""
+    """All posteriors are the same: all three statements hold, and the correlation of the means is 0/0."""
     return model._replace(mu=np.zeros((8, 2)), variances=np.ones((8, 2)))
 
 
 def widths_by_level(rng, model, place):
-    """Each latent's width goes with its own level, so q(z) still factorises."""
+    """Each latent's width depends on its own level, so q(z) still factorises."""
     widths = [np.array([0.1, 0.5])[place[:, 0]], np.array([0.4, 0.1, 0.3, 0.2])[place[:, 1]]]
     return model._replace(variances=np.stack(widths, 1))
 
@@ -523,7 +523,7 @@ def means_on_ring(rng, model, place):
 
 
 def checkered_widths(rng, model, place):
-    """Wide where places are even, in both latents: the widths tell z1 something about z2, and the means do not."""
+    """Wide in both latents at even places: z1 and z2 depend on each other through the widths, not the means."""
     even = place.sum(1, keepdims=True) % 2 == 0
     return model._replace(variances=np.where(even, 1.2, 0.04) * np.ones(2))
 
@@ -533,17 +533,17 @@ def all_tilted(rng, model, place):
 
 
 def tilted_both_ways(rng, model, place):
-    """The average posterior covariance is diagonal, and none of them is."""
+    """The average posterior covariance is diagonal, but no single one is."""
     return model._replace(tilt=np.where(place.sum(1) % 2 == 0, 0.8, -0.8))
 
 
 def last_tilted(rng, model, place):
-    """The first four posteriors are diagonal."""
+    """Only the first four posteriors are diagonal."""
     return model._replace(variances=np.full((8, 2), 0.6), tilt=np.repeat([0.0, 0.85], 4))
 
 
 def tilted_against_means(rng, model, place):
-    """Means and posteriors are correlated, and q(z) is not."""
+    """Means and posteriors are correlated, but q(z) is not."""
     mu = np.stack([np.linspace(-1, 1, 8), -np.linspace(-1, 1, 8)], 1)
     return Model(mu, np.full((8, 2), (mu[:, 0] ** 2).mean() / 0.8), np.full(8, 0.8))
 
@@ -562,7 +562,7 @@ MODELS = (
 
 
 def draw_model(rng, kind):
-    """Means (8, 2), off centre, and posterior covariances (8, 2, 2) of a kind of model, its pictures shuffled."""
+    """Means (8, 2), off centre, and posterior covariances (8, 2, 2) of a kind of model, with shuffled pictures."""
     grid, place = product_of_levels(rng)
     variances = np.tile(rng.uniform(0.1, 0.3, size=2), (8, 1))
     mu, variances, tilt = kind(rng, Model(grid, variances, np.zeros(8)), place)
@@ -574,7 +574,7 @@ def draw_model(rng, kind):
 
 
 def draw_statements(rng):
-    """A model of every kind, in a random order: each wrong rule fails on at least one of them."""
+    """A model of every kind, in random order: each wrong rule fails on at least one."""
     models = [draw_model(rng, MODELS[kind]) for kind in rng.permutation(len(MODELS))]
     mu, covariance = (torch.tensor(np.stack(column), dtype=torch.float32) for column in zip(*models, strict=True))
     return {"mu": mu, "covariance": covariance}
@@ -592,18 +592,18 @@ def covariance_of_means(mu):
 
 
 def covariance_of_codes(mu, covariance):
-    """The covariance of q(z): the mean posterior covariance, and that of the means."""
+    """The covariance of q(z): the mean posterior covariance plus the covariance of the means."""
     return covariance.mean(1) + covariance_of_means(mu)
 
 
 def crossings(mu):
-    """All combinations of a first and a second coordinate of the means: (N, 2) -> (N², 2)."""
+    """All pairs of a first and a second coordinate of the means: (N, 2) -> (N², 2)."""
     return np.stack(np.meshgrid(mu[:, 0], mu[:, 1]), -1).reshape(-1, 2)
 
 
 def statements(mu, covariance):
-    """The third is decided where one picture's z1 meets another's z2: is log q(z) = log q(z1) + log q(z2) there?"""
-    found = []
+    """The third tests log q(z) = log q(z1) + log q(z2) at z1 of one picture's mean and z2 of another's."""
+    answers = []
     for m, C in zip(mu.numpy(), covariance.numpy(), strict=True):
         difference = crossings(m)[:, None] - m  # (K, N, 2)
         squares = np.einsum("kni,nij,knj->kn", difference, np.linalg.inv(C), difference)
@@ -612,8 +612,10 @@ def statements(mu, covariance):
         log_each = logsumexp(-0.5 * (difference**2 / variances + np.log(variances)), axis=1) - np.log(len(m))
         factorised = np.abs(log_joint - log_each.sum(1)).max() < 1e-2
         centred = m - m.mean(0)
-        found.append((np.abs(C[:, 0, 1]).max() < 1e-3, abs((centred[:, 0] * centred[:, 1]).mean()) < 1e-3, factorised))
-    return np.array(found)
+        answers.append(
+            (np.abs(C[:, 0, 1]).max() < 1e-3, abs((centred[:, 0] * centred[:, 1]).mean()) < 1e-3, factorised)
+        )
+    return np.array(answers)
 
 
 def posteriors_diagonal(mu, covariance):
@@ -636,12 +638,12 @@ def codes_uncorrelated(mu, covariance):
 
 
 def means_uncorrelated_by_corrcoef(mu, covariance):
-    """The second statement, but nan, and so false, if all means are the same."""
+    """The second statement by correlations, which are nan, and so false, if all means are the same."""
     return torch.stack([torch.corrcoef(m.T)[0, 1].abs() < 1e-3 for m in mu])
 
 
 def means_factorise(mu, covariance):
-    """Whether the means alone, without their widths, form a product."""
+    """Whether the means alone, without the widths, form a product."""
     widths = torch.eye(2).to(mu) * 0.01
     return codes_factorise(mu, widths.expand_as(covariance))
 
@@ -655,7 +657,7 @@ STATEMENTS = Task(
     name="latent/statements",
     draw=draw_statements,
     reference=statements,
-    cases=1,  # it holds a model of every kind
+    cases=1,  # it contains a model of every kind
     mistakes=(
         Mistake(
             "factorised because the posteriors are diagonal",
@@ -735,7 +737,7 @@ STATEMENTS = Task(
 
 
 def random_turn(rng, latents, determinant=1.0):
-    """A rotation, or with determinant −1 a reflection, that leaves no axis near an axis."""
+    """A rotation (a reflection if the determinant is −1) that maps no axis close to an axis."""
     while True:
         turn, _ = np.linalg.qr(rng.normal(size=(latents, latents)))
         if np.abs(turn).max() < 0.95:
@@ -752,7 +754,7 @@ def reflected(rng, a, turn):
 
 
 def reordered(rng, a, turn):
-    """Another order of the axes, and other signs."""
+    """Permute the axes and change some signs."""
     latents = a.shape[1]
     return a[:, np.roll(np.arange(latents), 1)] * rng.choice([-1.0, 1.0], size=latents)
 
@@ -762,7 +764,7 @@ def stretched(rng, a, turn):
 
 
 def sheared(rng, a, turn):
-    """Volumes stay as they are."""
+    """Shear the codes, which keeps volumes."""
     latents = a.shape[1]
     return a @ turn @ (np.eye(latents) + 1.2 * np.eye(latents, k=1))
 
@@ -773,7 +775,7 @@ def shifted(rng, a, turn):
 
 
 def mapped_to_same_covariance(rng, a, turn):
-    """A linear map that keeps the covariance of these codes, but not N(0, I)."""
+    """Apply a linear map that keeps the covariance of these codes, but not N(0, I)."""
     factor = np.linalg.cholesky(np.cov(a.T))
     return a @ np.linalg.inv(factor).T @ turn @ factor.T
 
@@ -783,7 +785,7 @@ def codes_of_other_pictures(rng, a, turn):
 
 
 def swirled(rng, a, turn):
-    """Each code is turned by an angle that goes with its length."""
+    """Turn each code by an angle proportional to its length."""
     angle = 1.5 * np.linalg.norm(a, axis=1)
     moved = a.copy()
     moved[:, 0] = np.cos(angle) * a[:, 0] - np.sin(angle) * a[:, 1]
@@ -807,7 +809,7 @@ CHANGES = (
 
 
 def draw_turned(rng):
-    """A pair for every kind of change, from codes that are off centre and spread differently along the axes."""
+    """A pair for every kind of change, from codes off centre with different spreads along the axes."""
     number, latents = int(rng.integers(12, 16)), int(rng.integers(2, 4))
     firsts, seconds = [], []
     for kind in rng.permutation(len(CHANGES)):
@@ -821,7 +823,7 @@ def draw_turned(rng):
 
 
 def turned(z_a, z_b):
-    """Affine if the best map a ↦ aA + c has no error; turned if all scalar products a aᵀ stay as well."""
+    """Affine if the best map a ↦ aA + c has no error; turned if it also keeps all scalar products a aᵀ."""
     words = []
     for a, b in zip(z_a.numpy(), z_b.numpy(), strict=True):
         full = np.column_stack([a, np.ones(len(a))])
@@ -832,8 +834,8 @@ def turned(z_a, z_b):
     return np.array(words)
 
 
-def alike(one, other):
-    return (one - other).abs().max() < 1e-2
+def alike(a, b):
+    return (a - b).abs().max() < 1e-2
 
 
 def best_map(a, b):
@@ -842,7 +844,7 @@ def best_map(a, b):
 
 
 def with_ones(a):
-    """The codes with a column of ones, so that a linear map of them has an offset."""
+    """The codes with a column of ones, which gives a linear map an offset."""
     return torch.cat([a, torch.ones(len(a), 1).to(a)], 1)
 
 
@@ -866,12 +868,12 @@ def is_orthogonal(a, b):
 
 
 def same_products(a, b):
-    """Whether all scalar products between pictures are the same, and so all lengths and angles."""
+    """Whether all scalar products between pictures are the same, and thus all lengths and angles."""
     return alike(a @ a.T, b @ b.T)
 
 
 def same_axes(a, b):
-    """Whether b's columns are a's, up to order and sign."""
+    """Whether b has the columns of a, up to order and sign."""
     columns = torch.cat([a, -a], 1)
     return all(min((column - other).abs().max() for other in columns.T) < 1e-2 for column in b.T)
 
@@ -882,7 +884,7 @@ def same_volume(a, b):
 
 
 def turned_with(is_turned=same_products, is_affine=is_affine):
-    """An answer to latent/turned with a rule, or both, replaced."""
+    """An answer to latent/turned with one or both rules replaced."""
     return lambda z_a, z_b: [
         "turned" if is_turned(a, b) else "affine" if is_affine(a, b) else "different"
         for a, b in zip(z_a, z_b, strict=True)

@@ -13,7 +13,7 @@ __all__ = ["TASKS"]
 
 
 def everybody(people):
-    """Select all, whatever is given of them: (N,) true."""
+    """Select all people: (N,) true."""
     return torch.ones_like(people, dtype=torch.bool)
 
 
@@ -26,8 +26,8 @@ def mean_difference(z, has):
 
 
 def draw_vector(rng):
-    """Draw different numbers of people below, between and above the marks, so that each way to group them shows."""
-    counts = rng.permutation([2, 3, 4, 5])[:3]  # without, between, with: never alike
+    """Draw different numbers of people below, between and above the marks, so that each grouping shows."""
+    counts = rng.permutation([2, 3, 4, 5])[:3]  # without, between, with: all different
     low, high = round(float(rng.uniform(-0.6, -0.3)), 2), round(float(rng.uniform(0.1, 0.5)), 2)
     bounds = ((-1.0, low - 0.05), (low + 0.05, high - 0.05), (high + 0.05, 1.0))
     values = np.concatenate([rng.uniform(*ends, size=count) for ends, count in zip(bounds, counts, strict=True)])
@@ -125,7 +125,7 @@ ATTRIBUTES = ("glasses", "smile", "beard", "hat", "earrings", "fringe", "lipstic
 
 
 def draw_entangled(rng):
-    """Draw one attribute common in both groups, and one far more common in one of them, by clear margins."""
+    """Draw one attribute that is common in both groups, and one far more common in one, with clear margins."""
     while True:
         size = int(rng.integers(4, 6))
         with_, without = (int(number) for number in rng.permutation(np.arange(6, 14))[:2])
@@ -144,7 +144,7 @@ def draw_entangled(rng):
 
 
 def margins_are_clear(table, has):
-    """Say whether column 2 clearly differs most between the groups, while column 1 is the most frequent."""
+    """Whether column 2 clearly differs most between the groups, while column 1 is the most frequent."""
     change = np.abs(table[has == 1].mean(0) - table[has == 0].mean(0))[1:]
     shares = table.mean(0)
     return (
@@ -171,12 +171,12 @@ def entangled(labels, names, name):
 
 
 def with_largest(score, size=abs, number=float):
-    """Return an answer that names the attribute whose score is largest, the vector's own left out.
+    """Return an answer that names the attribute with the largest score, except the vector's own.
 
     Args:
-        score: from has and labels, one number for each attribute.
-        size: by which the scores are compared.
-        number: from the score of the named attribute to the second result.
+        score: computes one number for each attribute from has and labels.
+        size: computes the size by which scores are compared.
+        number: computes the second result from the score of the named attribute.
     """
 
     def answer(labels, names, name):
@@ -193,7 +193,7 @@ def share_gap(has, labels):
 
 
 def share_gap_the_other_way(has, labels):
-    """Compare this attribute's shares among those with and those without each of the others."""
+    """Compare this attribute's shares among those with and those without each other attribute."""
     own = has.to(labels.dtype)
     return (own @ labels) / labels.sum(0) - (own @ (1 - labels)) / (1 - labels).sum(0).clamp_min(1)
 
@@ -217,7 +217,7 @@ def most_frequent_with_right_number(labels, names, name):
 
 
 def most_added_own_set_to_zero(labels, names, name):
-    """Name the largest signed change, the vector's own counted as 0: it wins if all others are negative."""
+    """Name the largest signed change, with the vector's own set to 0: it wins if all others are negative."""
     has = labels[:, names.index(name)] > 0.5
     changes = share_gap(has, labels)
     changes[names.index(name)] = 0
@@ -293,7 +293,7 @@ ENTANGLED = Task(
 
 
 def draw_matched(rng):
-    """Draw four strata of different sizes. One holds only one kind; people with few attributes are mostly without."""
+    """Draw four strata of different sizes: one with only one kind; people with few attributes are mostly without."""
     while True:
         counts = rng.integers(1, 5, size=(4, 2))  # (strata, with and without)
         counts[0, 1] += 3
@@ -330,7 +330,7 @@ def matched(z, has, match):
 
 
 def strata(match):
-    """List the rows of each stratum, (N,) true or false, of match (N,) or (N, 2)."""
+    """List the rows of each stratum, (N,) true or false, from match (N,) or (N, 2)."""
     match = match.reshape(len(match), -1)
     return [(match == kind).all(1) for kind in match.unique(dim=0)]
 
@@ -348,12 +348,12 @@ def pictures(has, inside):
 
 
 def by_strata(weigh=pictures, keep=both_kinds, compare=mean_difference):
-    """Return an answer that averages over strata; with the defaults it is right.
+    """Return an answer that averages over strata; the defaults are right.
 
     Args:
-        weigh: from has and the rows of a stratum, its weight.
-        keep: from the same, whether it counts at all.
-        compare: from the codes of a stratum and its part of has, its difference.
+        weigh: computes the weight of a stratum from has and the stratum's rows.
+        keep: decides from the same whether the stratum counts.
+        compare: computes the difference within a stratum from its codes and its part of has.
     """
 
     def answer(z, has, match):
@@ -365,12 +365,12 @@ def by_strata(weigh=pictures, keep=both_kinds, compare=mean_difference):
 
 
 def nobody_at_zero(z, has):
-    """Compare means, where the mean of nobody is the code 0."""
+    """Compare means; the mean of nobody is the code 0."""
     return z[has].mean(0).nan_to_num() - z[~has].mean(0).nan_to_num()
 
 
 def zero_for_one_kind(z, has):
-    """Compare means; the difference is 0 where one kind is missing."""
+    """Compare means; the difference is 0 if one kind is missing."""
     return mean_difference(z, has).nan_to_num()
 
 
@@ -380,7 +380,7 @@ def comparable_strata_at_once(z, has, match):
 
 
 def with_times_without(has, inside):
-    """Weigh a stratum by n₁ n₀ / n, as a regression on the strata does."""
+    """Weight a stratum by n₁ n₀ / n, as a regression on the strata does."""
     return (has & inside).sum() * (~has & inside).sum() / inside.sum()
 
 
@@ -457,7 +457,7 @@ MATCHED = Task(
 
 
 def draw_effect(rng):
-    """Draw different numbers of people in training and held out, with and without: each choice of people shows."""
+    """Draw different numbers of people in training and held out, with and without, so that each choice shows."""
     pixels, latents = int(rng.integers(5, 8)), int(rng.integers(2, 4))
     numbers = rng.permutation([3, 4, 5, 6])  # training with, without; held out with, without
     has, train = np.repeat([True, False, True, False], numbers), np.repeat([True, True, False, False], numbers)
@@ -475,7 +475,7 @@ def draw_effect(rng):
 
 
 def effect(x, has, train, encode, decode, fit_probe):
-    """Take vector and judge from the training people, and the readings from drawings of the others without."""
+    """Take vector and judge from the training people, and readings from drawings of the held-out people without."""
     z_train = encode(x[train]).numpy()
     inside = has[train].numpy()
     step = torch.tensor(np.average(z_train, axis=0, weights=inside) - np.average(z_train, axis=0, weights=~inside))
@@ -516,15 +516,15 @@ def effect_with(
     wearing=without_glasses,
     before_read_from=drawings,
 ):
-    """Return an evaluation like the one that the exercise prints; with the defaults it is right.
+    """Return an evaluation like the printed one; the defaults are right.
 
     Args:
-        vector_from: from train, the people whose codes make the vector.
-        judge_from: from train, the people that the judge is fitted to.
-        judge_fitted_on: from originals and drawings, the pictures of them.
-        judged: from train, the people whose drawings are read.
-        wearing: from has, which of them.
-        before_read_from: from originals and drawings, the pictures of the first reading.
+        vector_from: selects from train the people whose codes make the vector.
+        judge_from: selects from train the people that the judge is fitted to.
+        judge_fitted_on: selects originals or drawings for that fit.
+        judged: selects from train the people whose drawings are read.
+        wearing: selects some of these by has.
+        before_read_from: selects originals or drawings for the first reading.
     """
 
     def answer(x, has, train, encode, decode, fit_probe):
@@ -540,7 +540,7 @@ def effect_with(
     return answer
 
 
-# by the choice of `effect_with`: what is wrong there, as printed first; the name, and the hint if all else is right
+# by the part of `effect_with`: faulty functions, the printed one first; name; hint if all else is right
 FAULTS = {
     "vector_from": (
         (everybody, held_out),
@@ -580,7 +580,7 @@ FAULTS = {
 
 
 def several_left():
-    """Yield the evaluations with two or more faults as printed, down to the printed one itself."""
+    """Yield the evaluations with two or more of the printed faults, including the printed evaluation."""
     for count in range(2, len(FAULTS) + 1):
         for choices in combinations(FAULTS, count):
             yield effect_with(**{choice: FAULTS[choice][0][0] for choice in choices})
@@ -607,20 +607,20 @@ EFFECT = Task(
 
 # attribute/better(error_pixel, error_vae, shift)
 
-# the mean gain over its standard error; wrong rules differ from the right one in one or more of these kinds
+# the mean gain over its standard error; each wrong rule differs from the right rule in at least one kind
 KINDS = {"strong": 15.0, "plain": 6.5, "clear": 2.6, "close": 1.7, "closer": 1.2, "noise": 0.45}
 
 
 def draw_better(rng, kind, sign):
-    """Draw errors of the same faces, some much harder than others. In the middle the verdict is another one."""
+    """Draw errors of the same faces, some much harder than others. Faces in the middle give another verdict."""
     off, middle = (int(number) for number in rng.integers((16, 18), (22, 24)))
     spread = float(rng.uniform(0.3, 0.5))
     skewed = np.where(np.arange(off) < round(0.72 * off), 1.0, -2.6) + rng.uniform(-0.2, 0.2, size=off)
-    # in "noise" most faces say one thing and the mean another
+    # in "noise" most faces have one sign and the mean has the other
     rest = sign * skewed if kind == "noise" else rng.normal(size=off)
     rest = (rest - rest.mean()) / rest.std(ddof=1)
     by_spread = KINDS[kind] * rng.uniform(0.95, 1.05) / np.sqrt(off)
-    gain = -sign * by_spread * spread + spread * rest  # how much lower the VAE's error is, off the middle
+    gain = -sign * by_spread * spread + spread * rest  # pixel error minus VAE error, off the middle
     other = sign * rng.uniform(4.5, 5.0) * spread + spread * rng.normal(size=middle)
     gains = np.concatenate([gain, other])
     base = np.concatenate([difficulties(rng, off), difficulties(rng, middle)])
@@ -634,7 +634,7 @@ def draw_better(rng, kind, sign):
 
 
 def difficulties(rng, count):
-    """Draw difficulties from 6 to 26 thousandths, evenly spread, in random order."""
+    """Draw difficulties from 6 to 26 thousandths, evenly spaced, in random order."""
     return rng.permutation(np.linspace(6, 26, count)) + rng.uniform(-0.3, 0.3, size=count)
 
 
@@ -654,7 +654,7 @@ def standard_error(gains):
 
 
 def verdict(mean, margin):
-    """Return the word for this mean gain, undecided within the margin, and the mean."""
+    """Return the word for this mean gain ("undecided" within the margin), and the mean."""
     word = "undecided" if abs(mean) < margin else "VAE" if mean > 0 else "pixel"
     return word, mean
 
@@ -668,12 +668,12 @@ def by_sign(gains):
 
 
 def by_gains(rule, who=off_middle):
-    """Return an answer that applies `rule` to how much lower the VAE's errors are, of the people `who` selects."""
+    """Return an answer that applies `rule` to pixel error minus VAE error, for the people that `who` selects."""
     return lambda error_pixel, error_vae, shift: rule((error_pixel - error_vae)[who(shift)])
 
 
 def unpaired_by(who):
-    """Return an answer that takes the errors of the selected people for those of two independent groups."""
+    """Return an answer that treats the errors of the selected people as two independent groups."""
 
     def answer(error_pixel, error_vae, shift):
         pixel, vae = error_pixel[who(shift)], error_vae[who(shift)]
@@ -771,7 +771,7 @@ BETTER = Task(
 
 
 def draw_adjusted(rng):
-    """Draw codes that move with an attribute and with a number; those with the attribute have the larger numbers."""
+    """Draw codes that depend on an attribute and on a number that is larger for people with the attribute."""
     latents = int(rng.integers(2, 4))
     with_, without = (int(number) for number in rng.permutation([6, 7, 8, 9])[:2])
     other = np.concatenate(
@@ -796,7 +796,7 @@ def adjusted(z, has, other):
 
 
 def least_squares(z, *columns):
-    """Fit z by multiples of these columns: (number of columns, d)."""
+    """Fit z by a linear combination of these columns: (number of columns, d)."""
     return torch.linalg.lstsq(torch.stack(columns, dim=1), z).solution
 
 
@@ -812,7 +812,7 @@ def slope_over(values, z):
 
 
 def corrected(slope):
-    """Return an answer that takes slope(z, has, other) times the groups' gap in `other` off the mean difference."""
+    """Return an answer: the mean difference minus slope(z, has, other) times the groups' gap in `other`."""
 
     def answer(z, has, other):
         gap = other[has].mean() - other[~has].mean()

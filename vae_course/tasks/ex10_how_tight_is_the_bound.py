@@ -16,7 +16,7 @@ __all__ = ["TASKS"]
 
 
 def log_mean_exp(log_weights, axis=0):
-    """The logarithm of the mean weight, without leaving the logarithms."""
+    """The logarithm of the mean weight, computed from log-weights."""
     return log_weights.logsumexp(axis) - math.log(log_weights.shape[axis])
 
 
@@ -24,7 +24,7 @@ def log_mean_exp(log_weights, axis=0):
 
 
 def draw_log_p_x(rng):
-    """Draw log-likelihoods of larger pictures: the pictures lie hundreds of nats apart, the draws of one only a few."""
+    """Draw log-likelihoods of large pictures: pictures differ by hundreds of nats, draws for a picture by a few."""
     batch = int(rng.integers(2, 5))
     draws = int(rng.choice([number for number in (3, 4, 5, 6) if number != batch]))
     base = rng.permutation([-2000.0, -900.0, -1300.0, -1600.0][:batch]) + rng.uniform(-15, 15, size=batch)
@@ -43,7 +43,7 @@ def log_p_x(log_p_x_given_z, log_p_z, log_q):
 
 
 def from_log_weights(estimate):
-    """Return an answer with the right log-weights (K, B) that makes some estimate of them."""
+    """Return an answer that applies `estimate` to the right log-weights (K, B)."""
     return lambda likelihood, prior, q: estimate(likelihood + prior - q)
 
 
@@ -51,7 +51,7 @@ LOG_P_X = Task(
     name="bound/log_p_x",
     draw=draw_log_p_x,
     reference=log_p_x,
-    agree=Close(rtol=1e-6, atol=2e-3),  # single precision at 2,000 nats
+    agree=Close(rtol=1e-6, atol=2e-3),  # float32 at 2,000 nats
     mistakes=(
         Mistake(
             "left the logarithms",
@@ -122,7 +122,7 @@ LOG_P_X = Task(
 
 
 def draw_climb(rng):
-    """Draw log-weights: the draws of a group, the groups and the pictures are never equally many."""
+    """Draw log-weights, with different numbers of groups, of draws in a group, and of pictures."""
     k, groups = (int(number) for number in rng.permutation([2, 3, 4])[:2])
     batch = int(rng.integers(5, 8))
     base = rng.normal(scale=6, size=batch) - 60
@@ -148,12 +148,12 @@ def bounds_of_groups(log_weights, k):
 
 
 def mean_and_error(bounds):
-    """The mean of some bounds, and its standard error if they are independent."""
+    """The mean of these bounds, and its standard error if they are independent."""
     return bounds.mean(), bounds.std() / math.sqrt(len(bounds))
 
 
 def with_error(error):
-    """Return an answer with the right bound, and an error that is computed from the bounds of groups (N / k, B)."""
+    """Return an answer with the right bound, and an error computed from the bounds of groups (N / k, B)."""
 
     def answer(log_weights, k):
         bounds = bounds_of_groups(log_weights, k)
@@ -252,7 +252,7 @@ UNITS = ("nats per picture", "nats per pixel", "bits per picture", "bits per pix
 def draw_report(rng):
     """Draw one model's recorded numbers.
 
-    Three rows hold valid bounds, which rise with the number of draws. Three look better: a bound on training pictures,
+    Three rows have valid bounds, which rise with the number of draws. Three look better: a bound on training pictures,
     one with a mean code, and a reconstruction. Units and signs vary, and the best bound is never in nats per picture.
     """
     n_pixels, truth = int(rng.integers(40, 400)), -float(rng.uniform(60, 140))
@@ -302,7 +302,7 @@ def on_new_pictures(row):
 
 
 def is_a_bound(row):
-    """Whether the row holds a bound, with either sign."""
+    """Whether the row is a bound, of either sign."""
     return row["quantity"] != "reconstruction"
 
 
@@ -320,12 +320,12 @@ def nats_per_unit(row):
 
 
 def recorded_nats(row, n_pixels):
-    """The recorded value in nats per picture, with the sign it was recorded with."""
+    """The recorded value in nats per picture, with its recorded sign."""
     return row["value"] * nats_per_unit(row) * (n_pixels if "pixel" in row["unit"] else 1)
 
 
 def sign_of(row):
-    """What a recorded value has to be multiplied by to be a bound."""
+    """The factor that turns a recorded value into a bound."""
     return -1 if row["quantity"] == "minus bound" else 1
 
 
@@ -335,12 +335,12 @@ def in_nats(row, n_pixels):
 
 
 def reporting(rules=RULES, nats=in_nats, rank=None):
-    """Return an answer that reports the best of the rows that keep all rules.
+    """Return an answer that reports the best row that satisfies all rules.
 
     Args:
-        rules: each says whether a row may be reported.
-        nats: from a row and the number of pixels, the nats that are reported.
-        rank: the same for the number by which rows are compared; `nats` if not given.
+        rules: functions that decide whether a row may be reported.
+        nats: computes the reported nats from a row and the number of pixels.
+        rank: computes from the same the number by which rows are compared; default: `nats`.
     """
 
     def answer(rows, n_pixels):
@@ -353,7 +353,7 @@ def reporting(rules=RULES, nats=in_nats, rank=None):
 
 
 def with_last_number(change):
-    """Return an answer whose last number is computed in some way from the right nats and bits per dimension."""
+    """Return an answer that computes its last number from the right nats and bits per dimension."""
 
     def answer(rows, n_pixels):
         first, nats, bits = reporting()(rows, n_pixels)
@@ -448,7 +448,7 @@ REPORT = Task(
 
 
 def draw_states(rng):
-    """Draw prior and likelihood of some states: the first is rarely behind the picture, the last often never."""
+    """Draw prior and likelihood of some states: the first has a small posterior, the last often none."""
     while True:
         states = int(rng.integers(4, 6))
         posterior = rng.uniform(0.5, 1.5, size=states)
@@ -463,7 +463,7 @@ def draw_states(rng):
 
 
 def draw_table(rng, posterior):
-    """Draw proposals: one never draws the rare state, one draws it too seldom, one is safe, one or two are random."""
+    """Draw proposals: one never draws the rare state, one draws it too rarely, one is safe, one or two are random."""
     states = len(posterior)
     never, seldom = posterior.copy(), posterior.copy()
     never[0] = 0
@@ -479,7 +479,7 @@ def draw_table(rng, posterior):
 
 
 def tells_mistakes_apart(joint, table):
-    """Whether one proposal is biased and has the least spread, and the highest ELBO is not the least variance."""
+    """Whether just one proposal is biased, with the least spread, and the highest ELBO is not the least variance."""
     biased = ((table == 0) & (joint > 0)).any(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = np.where(table > 0, joint / table, 0)
@@ -497,7 +497,7 @@ def tells_mistakes_apart(joint, table):
 
 
 def draw_proposal(rng):
-    """Draw a picture's states and proposals for them until these tell the mistakes apart."""
+    """Draw states and proposals until they tell the mistakes apart."""
     while True:
         prior, likelihood = draw_states(rng)
         joint = prior * likelihood
@@ -524,22 +524,22 @@ def proposal(prior, likelihood, proposals, k):
 
 
 def importance_weights(joint, proposals):
-    """The weight of each state, 0 where it is never drawn: (M, S)."""
+    """The weight of each state, 0 if it is never drawn: (M, S)."""
     return torch.where(proposals > 0, joint / proposals.clamp_min(1e-12), 0.0)
 
 
 def unbiased(joint, proposals):
-    """Which proposals can draw every state that is possible: (M,)."""
+    """Whether each proposal can draw every possible state: (M,)."""
     return ~((proposals == 0) & (joint > 0)).any(1)
 
 
 def without_zeros(joint, proposals):
-    """Which proposals can draw every state: (M,)."""
+    """Whether each proposal can draw every state: (M,)."""
     return (proposals > 0).all(1)
 
 
 def any_proposal(joint, proposals):
-    """All of them: (M,)."""
+    """True for every proposal: (M,)."""
     return torch.ones(len(proposals), dtype=torch.bool)
 
 
@@ -554,17 +554,17 @@ def second_moment(joint, weights, proposals):
 
 
 def gap_of(spread, p, k):
-    """The gap of the bound with K draws for small variances (lesson 10, section 1)."""
+    """The gap of the bound with K draws, for small variances (lesson 10, section 1)."""
     return spread / (2 * k)
 
 
 def proposing(admit=unbiased, cost=relative_variance, gap=gap_of):
-    """Return an answer that takes the admitted proposal of least cost.
+    """Return an answer that chooses the admitted proposal with the least cost.
 
     Args:
-        admit: from p(x, z) and the proposals, which are considered.
-        cost: from p(x, z), the weights and the proposals, what is made small.
-        gap: from Var(w) / p(x)², p(x) and K, the second result.
+        admit: decides which proposals to consider, from p(x, z) and the proposals.
+        cost: computes the costs from p(x, z), the weights and the proposals.
+        gap: computes the second result from Var(w) / p(x)², p(x) and K.
     """
 
     def answer(prior, likelihood, proposals, k):
@@ -578,14 +578,14 @@ def proposing(admit=unbiased, cost=relative_variance, gap=gap_of):
 
 
 def minus_elbo(joint, weights, proposals):
-    """Minus the ELBO of each proposal, infinite where it draws an impossible state: (M,)."""
+    """Minus the ELBO of each proposal, infinite if it can draw an impossible state: (M,)."""
     log_weights = torch.where(weights > 0, weights, 1.0).log()
     impossible = ((proposals > 0) & (joint == 0)).any(1)
     return torch.where(impossible, torch.inf, -(proposals * log_weights).sum(1))
 
 
 def divided_by_zero(prior, likelihood, proposals, k):
-    """No state is left out of the average: 0 · 0/0 is nan."""
+    """Average over all states, where 0 · 0/0 is nan."""
     joint = prior * likelihood
     spread = (proposals * (joint / proposals - joint.sum()) ** 2).sum(1) / joint.sum() ** 2
     first = int(spread.argmin())
@@ -686,7 +686,7 @@ def draw_elbo(rng):
 
 
 def elbo(x, eps, encode, decode):
-    """The mean of log p(x|z) over the draws, less the KL, from PyTorch's distributions."""
+    """The mean of log p(x|z) over the draws, minus the KL, from PyTorch's distributions."""
     mu, log_var = encode(x)
     q = Normal(mu, (log_var / 2).exp())
     kl = kl_divergence(q, Normal(torch.zeros_like(mu), 1.0)).sum(1)
@@ -710,7 +710,7 @@ def sampled(mu, log_var, eps):
 
 
 def mean_codes(mu, log_var, eps):
-    """The means of q(z|x) in place of the samples: (K, B, d)."""
+    """The means of q(z|x) instead of samples: (K, B, d)."""
     return mu.expand_as(eps)
 
 
@@ -727,10 +727,10 @@ def evaluation(
     kl_weight=1.0,
     over_pictures=each_picture,
 ):
-    """Return an evaluation that is made of these parts; without arguments, the right one.
+    """Return an evaluation made of these parts; the defaults are right.
 
     Args:
-        codes: from mu, log_var and the noise, what the decoder is given (K, B, d).
+        codes: computes the decoder's input (K, B, d) from mu, log_var and the noise.
         over_pixels: reduces log-likelihoods of pixels along an axis.
         over_draws: reduces log-likelihoods of draws along an axis.
         over_latents: reduces the KL of latents along an axis.
@@ -747,7 +747,7 @@ def evaluation(
 
 
 def averaged_first(logits_of):
-    """Return an answer that averages the draws (in codes, logits or probabilities) before the likelihood is taken."""
+    """Return an answer that averages the draws (codes, logits or probabilities) before taking the likelihood."""
 
     def answer(x, eps, encode, decode):
         mu, log_var = encode(x)
@@ -764,7 +764,7 @@ def sampled_log_weights(x, eps, encode, decode):
     return pixel_log_likelihood(x, decode(z)).sum(-1) + 0.5 * (eps**2 + log_var - z**2).sum(-1)
 
 
-FAULTS = {  # of the printed function: the part that has it, the name, and the hint if it is the only one left
+FAULTS = {  # of the printed function, by the part of `evaluation`: the faulty part, name, hint if all else is right
     "codes": (
         mean_codes,
         "mean code in place of samples",
@@ -792,7 +792,7 @@ FAULTS = {  # of the printed function: the part that has it, the name, and the h
 
 
 def several_faults():
-    """All evaluations with at least two of the faults of the printed function."""
+    """Yield all evaluations with at least two of the printed function's faults."""
     for count in range(2, len(FAULTS) + 1):
         for parts in combinations(FAULTS, count):
             yield evaluation(**{part: FAULTS[part][0] for part in parts})
@@ -906,7 +906,7 @@ def precision_and_centre(x, weight, mean, log_sigma, prior_precision=1.0):
 
 
 def centre_not_scaled(x, weight, mean, log_sigma):
-    """The posterior with P⁻¹ Wᵀ (x − b) for its mean."""
+    """The posterior's precision, with P⁻¹ Wᵀ (x − b) as its mean."""
     precision, centre = precision_and_centre(x, weight, mean, log_sigma)
     return precision, centre * (2 * log_sigma).exp()
 
@@ -925,17 +925,17 @@ def cost_of_centre(mu, centre, precision):
 
 
 def best_covariance(precision):
-    """Of the best diagonal Gaussian: the variances 1 / P_ii."""
+    """The covariance of the best diagonal Gaussian, with variances 1 / P_ii."""
     return torch.diag(1 / precision.diagonal())
 
 
 def covariance_of_margins(precision):
-    """Of the diagonal Gaussian with the posterior's own variances."""
+    """The covariance of the diagonal Gaussian with the posterior's variances."""
     return torch.diag(torch.linalg.inv(precision).diagonal())
 
 
 def splitting(posterior=precision_and_centre, best=best_covariance):
-    """Return an answer that takes these for the posterior and for the best covariance."""
+    """Return an answer with these functions for the posterior and the best covariance."""
 
     def answer(x, weight, mean, log_sigma, mu, log_var):
         precision, centre = posterior(x, weight, mean, log_sigma)
@@ -946,7 +946,7 @@ def splitting(posterior=precision_and_centre, best=best_covariance):
 
 
 def with_parts(change):
-    """Return an answer that spoils the right family gap and the right amortisation gaps."""
+    """Return an answer that changes the right family gap and the right amortisation gaps."""
     return lambda *inputs: change(*splitting()(*inputs))
 
 
@@ -954,8 +954,8 @@ def with_amortisation(gap):
     """Return an answer with the right family gap.
 
     Args:
-        gap: from the family gap, the encoder's mu and covariance, and the posterior's centre and precision, the second
-            result.
+        gap: computes the second result from the family gap, the encoder's mu and covariance, and the posterior's
+            centre and precision.
     """
 
     def answer(x, weight, mean, log_sigma, mu, log_var):

@@ -1,4 +1,4 @@
-"""Functions that exercises hand to a student's function: decoders, losses, encoders."""
+"""Functions that exercises pass to a student's function: decoders, losses, encoders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -143,7 +143,7 @@ class MostProbableState:
 
 @dataclass(frozen=True)
 class MidWay:
-    """The mean of log p(x, z) − log q(z), half of the draws of z from q and half from the posterior."""
+    """The mean of log p(x, z) − log q(z), with z drawn half from q and half from the posterior."""
 
     share: float = 0.5
 
@@ -193,7 +193,7 @@ class LinearEncoder:
         return x @ self.mu.to(x.dtype), x @ self.log_var.to(x.dtype)
 
 
-# Exercise 09: a decoder, and a judge of pictures
+# Exercise 09: a decoder, and a probe for pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,20 +209,20 @@ class Decoder:
 
 @dataclass(frozen=True)
 class FitProbe:
-    """Fits a linear probe to pictures (N, D) and labels (N,); returns a function from pictures to readings."""
+    """Fits a linear probe to pictures (N, D) and labels (N,). Returns a function from pictures to predicted labels."""
 
     ridge: float
 
     def __call__(self, x: Tensor, labels: Tensor) -> Callable[[Tensor], Tensor]:
-        pictures, wanted = x.double(), labels.double()
-        centre, level = pictures.mean(0), wanted.mean()
+        pictures, targets = x.double(), labels.double()
+        centre, level = pictures.mean(0), targets.mean()
         gram = (pictures - centre).T @ (pictures - centre) + self.ridge * torch.eye(x.shape[1], dtype=torch.float64)
-        weights = torch.linalg.solve(gram, (pictures - centre).T @ (wanted - level))
+        weights = torch.linalg.solve(gram, (pictures - centre).T @ (targets - level))
 
-        def read(seen):
-            return ((seen.double() - centre) @ weights + level).to(seen.dtype)
+        def predict(x):
+            return ((x.double() - centre) @ weights + level).to(x.dtype)
 
-        return read
+        return predict
 
 
 # Exercise 10: an encoder and a decoder

@@ -1,4 +1,4 @@
-"""Calling a student's function, and recording what it does as plain arrays."""
+"""Call a student's function, and record what it does as plain arrays."""
 
 import copy
 import inspect
@@ -35,7 +35,7 @@ __all__ = [
 
 Observation = dict[str, np.ndarray]
 Observer = Callable[[Callable, Mapping[str, Any]], Observation]
-NOT_THE_STUDENTS = (  # where code lies that the student did not write
+LIBRARY_PATHS = (  # of code that the student did not write
     *(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib")),
     *(os.path.dirname(os.path.abspath(package.__file__)) for package in (vae_lessons, vae_course)),
     "<frozen",
@@ -44,23 +44,23 @@ NOT_THE_STUDENTS = (  # where code lies that the student did not write
 
 @dataclass(frozen=True)
 class Seed:
-    """An input that becomes a new `torch.Generator` with this seed at every call."""
+    """An input that becomes a new `torch.Generator` with this seed at each call."""
 
     number: int
 
 
 class LibraryCalled(Exception):
-    """An answer called what it should write itself."""
+    """An answer called a library function that it should implement itself."""
 
 
 def switch_off(functions: Iterable[str]) -> dict[Callable, CodeType]:
-    """Have functions of `vae_lessons` raise `LibraryCalled` from now on, however they are reached.
+    """Make functions of `vae_lessons` raise `LibraryCalled` from now on, however they are called.
 
     Args:
         functions: their full names, such as "vae_lessons.distributions.kl_normal".
 
     Returns:
-        By function, the code that it had.
+        The original code of each function.
     """
     code_of = {}
     for name in functions:
@@ -73,7 +73,7 @@ def switch_off(functions: Iterable[str]) -> dict[Callable, CodeType]:
 
 @contextmanager
 def switched_off(functions: Iterable[str]) -> Iterator[None]:
-    """The same for a while."""
+    """Switch functions off within a `with` block."""
     code_of = switch_off(functions)
     try:
         yield
@@ -82,7 +82,7 @@ def switched_off(functions: Iterable[str]) -> Iterator[None]:
             function.__code__ = code
 
 
-def _refuse(*_, **__):  # its code is put into functions of other modules, so it imports all that it names
+def _refuse(*_, **__):  # its code is put into functions of other modules, so it imports all names that it uses
     import sys
 
     from vae_course.visible.observe import LibraryCalled
@@ -97,11 +97,11 @@ class _NotObservable(Exception):
 
 
 def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, Any]]) -> list[Observation] | Failure:
-    """What the function does on every case, or why that cannot be told.
+    """What the function does on each case, or why that is unknown.
 
     Args:
         observe: calls the function on one case and records what it does, such as `values`.
-        function: the student's, a mistake's, or the reference.
+        function: the student's function, a mistake's, or the reference.
         cases: the inputs by name, in the order of the function's arguments.
     """
     try:
@@ -112,10 +112,8 @@ def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, A
         text = f"You call the library's own {called}. This exercise asks you to write it: it is switched off here."
         return Failure(Kind.LIBRARY, text)
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        if isinstance(error, NotImplementedError) and not last.filename.startswith(
-            NOT_THE_STUDENTS
-        ):  # they raise it, too
+        path = traceback.extract_tb(error.__traceback__)[-1].filename
+        if isinstance(error, NotImplementedError) and not path.startswith(LIBRARY_PATHS):  # libraries raise it too
             return Failure(Kind.NOT_WRITTEN, "The function still raises NotImplementedError.")
         return Failure(Kind.RAISED, own_lines(error))
 
@@ -130,7 +128,7 @@ class Gradients:
     """The results, and the gradient of each with respect to some inputs.
 
     Args:
-        names: the inputs that require a gradient. A result that does not depend on one has a gradient of zeros.
+        names: the inputs that require a gradient. It is zero for a result that does not depend on the input.
     """
 
     names: tuple[str, ...]
@@ -146,23 +144,23 @@ class Gradients:
                 raise _NotObservable(
                     Kind.TYPE, f"Expected a tensor, so that gradients can flow; got {_describe(output)}."
                 )
-            zeros = [torch.zeros_like(given[name]) for name in self.names]
+            gradients = [torch.zeros_like(given[name]) for name in self.names]
             if output.requires_grad:
                 weights = torch.linspace(0.5, 1.5, output.numel(), dtype=output.dtype).reshape(output.shape)
                 leaves = [given[name] for name in self.names]
                 found = torch.autograd.grad((weights * output).sum(), leaves, retain_graph=True, allow_unused=True)
-                zeros = [zero if gradient is None else gradient for zero, gradient in zip(zeros, found, strict=True)]
-            for name, gradient in zip(self.names, zeros, strict=True):
+                gradients = [zero if new is None else new for zero, new in zip(gradients, found, strict=True)]
+            for name, gradient in zip(self.names, gradients, strict=True):
                 seen[f"gradient of the {label} for {name}"] = _array(gradient)
         return seen
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The results of a function that draws, and whether the same seed gives the same results again.
+    """The results of a random function, and whether the same seed gives the same results again.
 
     Args:
-        repeats: number of calls, whose results are stacked along a new first axis. With 1, the first axis of the
+        repeats: the number of calls, whose results are stacked along a new first axis. With 1, the first axis of the
             result itself counts the draws.
         gradients: inputs that a gradient should reach.
     """
@@ -171,7 +169,7 @@ class Draws:
     gradients: tuple[str, ...] = ()
 
     def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
-        with torch.random.fork_rng(devices=[]):  # the student's own random state stays as it is
+        with torch.random.fork_rng(devices=[]):  # the student's own random state is unchanged
             torch.manual_seed(0)
             first = self._calls(values, function, inputs)
             again = values(function, inputs)
@@ -184,7 +182,7 @@ class Draws:
         return seen
 
     def conclude(self, seen: Observation) -> Observation:
-        """Compare the two calls with the same seed. The judge does this, for the student's process may lie."""
+        """Compare the two calls with the same seed. The judge does this, because the student's process may lie."""
         draws = {name: array for name, array in seen.items() if not name.startswith("again ")}
         first = {name: draws[name] if self.repeats == 1 else draws[name][0] for name in draws if "gradient" not in name}
         same = [np.array_equal(seen[f"again {name}"], array) for name, array in first.items()]
@@ -200,7 +198,7 @@ class Draws:
 
 
 def _stacked(observations):
-    return {name: np.stack([one[name] for one in observations]) for name in observations[0]}
+    return {name: np.stack([observation[name] for observation in observations]) for name in observations[0]}
 
 
 def _call(function, given):
@@ -230,12 +228,12 @@ def _fresh(value):
 
 def _outputs(result):
     mixed = isinstance(result, list) and (
-        any(isinstance(one, torch.Tensor | np.ndarray) for one in result)
-        or len({isinstance(one, str) for one in result}) == 2  # a word and a number
+        any(isinstance(item, torch.Tensor | np.ndarray) for item in result)
+        or len({isinstance(item, str) for item in result}) == 2  # a word and a number
     )
     if not (isinstance(result, tuple) or mixed):
         return {"result": result}
-    return {f"{ordinal} result": one for ordinal, one in zip(_ordinals(len(result)), result, strict=True)}
+    return {f"{ordinal} result": item for ordinal, item in zip(_ordinals(len(result)), result, strict=True)}
 
 
 def _ordinals(count):
@@ -243,7 +241,7 @@ def _ordinals(count):
 
 
 def _plain(result):
-    return {label: _array(one) for label, one in _outputs(result).items()}
+    return {label: _array(output) for label, output in _outputs(result).items()}
 
 
 def _array(value):
@@ -267,9 +265,9 @@ def _describe(value):
 
 
 def own_lines(error):
-    """The error, below the student's own lines of its traceback."""
+    """The student's own lines of the traceback, then the error."""
     frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(NOT_THE_STUDENTS)
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARY_PATHS)
     ]
     lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]
     return "\n".join([*lines, f"{type(error).__name__}: {error}"])

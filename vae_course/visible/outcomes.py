@@ -1,4 +1,4 @@
-"""What can become of an answer."""
+"""The possible outcomes for an answer."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ __all__ = ["Failure", "Kind"]
 
 
 class Kind(StrEnum):
-    """The kind of a verdict: its value stands in `grades.csv`, its meaning in the guide for instructors."""
+    """The kind of a verdict. `grades.csv` contains its value, the guide for instructors its meaning."""
 
     meaning: str
 
@@ -18,20 +18,20 @@ class Kind(StrEnum):
 
     PASSED = "passed", "right on every drawn input, however it is written"
     MISTAKE = "mistake", "a known mistake; the hint names it and leads on"
-    DIFFERENT = "different", "other numbers or words than the right ones, and no known mistake"
-    SHAPE = "shape", "a result has another shape"
-    TYPE = "type", "a result is of another type, or there are more or fewer results"
-    DTYPE = "dtype", "words for numbers, whole or complex numbers for real ones, or the reverse"
-    NOT_FINITE = "not finite", "nan or inf where the right number is finite"
-    SIGNATURE = "signature", "the function takes other arguments"
+    DIFFERENT = "different", "wrong numbers or words, and no known mistake"
+    SHAPE = "shape", "a result has the wrong shape"
+    TYPE = "type", "a result has the wrong type, or there are too many or too few results"
+    DTYPE = "dtype", "words instead of numbers, integers or complex numbers instead of real numbers, or the reverse"
+    NOT_FINITE = "not finite", "nan or inf, but the right number is finite"
+    SIGNATURE = "signature", "the function takes the wrong arguments"
     NOT_WRITTEN = "not written", "the function still raises `NotImplementedError`"
     RAISED = "raised", "it stopped with an error; the hint shows the student's own lines"
-    LIBRARY = "library", "it calls the function of `vae_lessons` that it should write; that function is switched off"
+    LIBRARY = "library", "it calls the `vae_lessons` function that it should implement; that function is switched off"
     MISSING = "missing", "the answer's cell, or the function in it, is not there (a copied cell has another id)"
-    TIMEOUT = "timeout", "it took too long; the other answers still count, while the submission's time lasts"
+    TIMEOUT = "timeout", "it took too long; the other answers still count, as long as the submission's time lasts"
     MEMORY = "memory", "it took too much memory; the other answers still count"
     CRASHED = "crashed", "it ended its process; the other answers still count"
-    UNREADABLE = "unreadable", "the file is no notebook"
+    UNREADABLE = "unreadable", "the file is not a notebook"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Failure:
 
     Args:
         kind: what happened.
-        message: the same in a sentence or more, for the student.
+        message: an explanation for the student.
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
-"""What marking and a worker say to each other.
+"""Messages between marking and a worker.
 
-Steps go to the worker pickled, for they come from marking itself. Whatever comes back is JSON, with its length before
-it: a student's code may have written it, so `decode` accepts nothing but these messages.
+Steps are sent to the worker pickled, because they come from marking itself. Replies are JSON, preceded by its length.
+A student's code may have written them, so `decode` accepts only these messages.
 """
 
 import json
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 LENGTH = struct.Struct("!Q")
-STOP = b"x"  # on the control socket: end the child
+STOP = b"x"  # on the control socket: kill the child
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RunCell:
     Args:
         number: of the step.
         source: the cell's code.
-        answers: the tasks whose answer it is.
+        answers: the tasks that it answers.
     """
 
     number: int
@@ -49,13 +49,13 @@ class RunCell:
 
 @dataclass(frozen=True)
 class ObserveTask:
-    """Call the function that a task asks for, and send what it returns.
+    """Call the function of a task, and send its results.
 
     Args:
         number: of the step.
-        task: its name.
+        task: the task's name.
         function: the function's name.
-        inputs: the pickled observer and cases; added when the step is sent.
+        inputs: the observer and cases, pickled; added when the step is sent.
     """
 
     number: int
@@ -72,9 +72,9 @@ class Request:
     """One submission, ready to run.
 
     Args:
-        steps: in their order.
+        steps: in order.
         library: functions of `vae_lessons` that are switched off.
-        limits: what the submission may take, by name (`sandbox.Limits`).
+        limits: the submission's limits, by name (`sandbox.Limits`).
     """
 
     steps: list[Step]
@@ -96,21 +96,21 @@ class StepBegun:
 
 @dataclass(frozen=True)
 class CellRan:
-    """The cell ran: the student's lines of its traceback, or None."""
+    """The cell has run. `error` has the student's lines of the traceback, if there was one."""
 
     error: str | None
 
 
 @dataclass(frozen=True)
 class TaskObserved:
-    """What a function returned: for each case, by label, an array as its dtype, shape and bytes in base64."""
+    """A function's results: for each case, arrays by label, as dtype, shape and bytes in base64."""
 
     cases: list[dict[str, list]]
 
 
 @dataclass(frozen=True)
 class TaskFailed:
-    """Why a function returned nothing to compare: a `Failure`."""
+    """Why there are no results to compare: the fields of a `Failure`."""
 
     kind: str
     message: str
@@ -118,12 +118,12 @@ class TaskFailed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The child is through with its last step."""
+    """The child has finished its last step."""
 
 
 @dataclass(frozen=True)
 class ChildEnded:
-    """The child has ended: its exit code (negative for a signal), how long it ran, its peak memory."""
+    """The child has ended. The exit code is negative for a signal; `bytes` is its peak memory."""
 
     exit_code: int
     seconds: float
@@ -144,7 +144,7 @@ BY_NAME = {message.__name__: message for message in FIELDS}
 
 
 class ProtocolError(Exception):
-    """What came is no message."""
+    """The data received is not a message."""
 
 
 def encode(message: Message) -> bytes:
@@ -154,14 +154,14 @@ def encode(message: Message) -> bytes:
 
 
 def decode(buffer: bytearray, max_bytes: int) -> Iterator[Message]:
-    """Take the complete messages out of the buffer's beginning.
+    """Remove complete messages from the start of the buffer, and yield them.
 
     Args:
-        buffer: what has come so far.
-        max_bytes: of one message.
+        buffer: the data received so far.
+        max_bytes: the limit for one message.
 
     Raises:
-        ProtocolError: what stands there is no message. No exception but this one, whatever it is.
+        ProtocolError: the data is not a message. No other exception is raised, whatever the data.
     """
     while len(buffer) >= LENGTH.size:
         length = LENGTH.unpack(buffer[: LENGTH.size])[0]
@@ -182,5 +182,5 @@ def _message(text: bytes) -> Message:
     except (ValueError, TypeError, LookupError, RecursionError):
         raise ProtocolError("not a message") from None
     if any(type(value) not in FIELDS[kind][key] for key, value in fields.items()):
-        raise ProtocolError("a field of another type")
+        raise ProtocolError("a field has the wrong type")
     return kind(**fields)

@@ -1,4 +1,4 @@
-"""What stands in for `vae_course` in the sandbox, so that notebooks find what they import. It judges nothing."""
+"""A stub of `vae_course` for the sandbox, so that notebooks' imports work. It judges nothing."""
 
 
 def check(*_):

@@ -1,6 +1,6 @@
-"""The program that runs in the sandbox: a worker imports everything once, and forks a child for every submission.
+"""The program that runs in the sandbox: a worker imports everything once, and forks a child for each submission.
 
-The child runs a student's cells, calls the functions that tasks ask for, and sends back arrays.
+The child runs a student's cells, calls the functions of the tasks, and sends back arrays.
 """
 
 import base64
@@ -42,34 +42,34 @@ from vae_course.visible.protocol import (
 )
 
 PRELOADED = ("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.decomposition", "sklearn.linear_model")
-MAX_FILES = 10_000  # the kernel's memory for them is not counted as the child's
+MAX_FILES = 10_000  # the kernel memory for them is not counted as the child's
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 KEYCTL = {"x86_64": 250, "aarch64": 219}  # the system call's number
 KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING = 1, 7, -4
 
 
 def main() -> None:
-    """Import everything, say so, then serve requests until the other end closes."""
+    """Import everything, report that, then serve requests until the other end closes."""
     settings = json.loads(sys.argv[1])
-    if settings["namespace"] and os.getpid() != 1:  # `clean_up` ends every process that it sees
+    if settings["namespace"] and os.getpid() != 1:  # `clean_up` kills every process that it sees
         sys.exit("no process namespace of its own")
     control = socket.socket(fileno=settings["control"])
     preload(settings["folder"])
-    prctl(PR_SET_DUMPABLE, 0)  # children can neither read nor change this process
-    prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans of a child become this process's, to be ended
+    prctl(PR_SET_DUMPABLE, 0)  # children cannot read or change this process
+    prctl(PR_SET_CHILD_SUBREAPER, 1)  # this process inherits a child's orphans, and ends them
     clean_up(settings)
     control.sendall(encode(Ready()))
-    while pipes := receive(control):
+    while descriptors := receive(control):
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
             control.close()
             try:
-                child(*pipes, settings)
+                child(*descriptors, settings)
             finally:
                 os._exit(1)
-        for pipe in pipes:
-            os.close(pipe)
+        for descriptor in descriptors:
+            os.close(descriptor)
         status, usage = wait(pid, control, settings)
         clean_up(settings)
         seconds, exit_code = time.monotonic() - started, os.waitstatus_to_exitcode(status)
@@ -84,7 +84,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def preload(folder: str) -> None:
-    """Import what answers may need, and make the shell, so that every child has them from the start."""
+    """Import what answers may need and create the shell, so that every child inherits them."""
     os.environ["MPLCONFIGDIR"] = os.path.join(folder, "matplotlib")
     import torch
 
@@ -93,60 +93,60 @@ def preload(folder: str) -> None:
         import_module(module)
     for package in ("vae_lessons", "vae_course.visible"):
         for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-            if module.name != "vae_lessons.checks":  # it only says where it has gone
+            if module.name != "vae_lessons.checks":  # it only reports where it moved
                 import_module(module.name)
     shell()
 
 
 def shell():
-    """The one shell of this process."""
+    """The only shell of this process."""
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    InteractiveShell.enable_gui = lambda self, gui=None: None  # so that `%matplotlib inline` is no error
+    InteractiveShell.enable_gui = lambda self, gui=None: None  # so that `%matplotlib inline` does not fail
     InteractiveShell.showtraceback = InteractiveShell.showsyntaxerror = lambda *_, **__: None  # slow, and never read
     return InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
 
 
 def receive(control: socket.socket) -> list[int]:
-    """The next submission: a file to read it from and a pipe for its answers; empty at the end.
+    """Descriptors of the next submission: a file with the request and a pipe for messages; empty at the end.
 
-    The worker itself never reads the file, so that no later child inherits any of it in memory.
+    The worker itself never reads the file, so that no later child inherits its contents in memory.
     """
     while True:
-        word, pipes, _, _ = socket.recv_fds(control, 1, 2)
-        if word != STOP:  # a stop for a child that had already ended
-            return pipes
+        command, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if command != STOP:  # STOP is for a child that had already ended
+            return descriptors
 
 
 def wait(pid: int, control: socket.socket, settings: dict):
-    """Wait for the child; end it as soon as the other end says so or closes, or there are too many files."""
+    """Wait for the child. Kill it if the other end asks for that or closes, or if there are too many files."""
     while True:
-        found, status, usage = os.wait4(pid, os.WNOHANG)
-        if found:
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+        if ended:
             return status, usage
-        told = select.select([control], [], [], 0.005)[0]
-        if told:
+        stop = select.select([control], [], [], 0.005)[0]
+        if stop:
             control.recv(1)
-        if told or (settings["namespace"] and count_files(settings["folder"]) > MAX_FILES):
+        if stop or (settings["namespace"] and count_files(settings["folder"]) > MAX_FILES):
             os.kill(pid, signal.SIGKILL)
             return os.wait4(pid, 0)[1:]
 
 
 def count_files(folder: str) -> int:
     """The number of files in the folder's file system."""
-    about = os.statvfs(folder)
-    return about.f_files - about.f_ffree
+    status = os.statvfs(folder)
+    return status.f_files - status.f_ffree
 
 
 def clean_up(settings: dict) -> None:
-    """End everything that a child left running, and remove its files. If that fails, the worker exits, too."""
+    """Kill all processes that a child left running, and remove its files. If that fails, the worker exits."""
     deadline, clear = time.monotonic() + 5, 0
-    while clear < 2:  # one look can miss a process that is just forking
+    while clear < 2:  # one check can miss a process that is just forking
         left = other_processes(settings["namespace"])
         clear = 0 if left else clear + 1
         if left and time.monotonic() > deadline:
-            sys.exit("processes are left")
+            sys.exit("some processes could not be killed")
         if left and settings["namespace"]:
             os.kill(-1, signal.SIGKILL)
         for process in left:
@@ -158,20 +158,20 @@ def clean_up(settings: dict) -> None:
         time.sleep(0.002)
     for kind in ("shm", "msg", "sem") if settings["namespace"] else ():
         if len(Path("/proc/sysvipc", kind).read_text(encoding="utf-8").splitlines()) > 1:
-            sys.exit(f"{kind} is left")
+            sys.exit(f"System V IPC objects remain ({kind})")
     for entry in os.scandir(settings["folder"]):
         remove(entry.path)
 
 
 def other_processes(namespace: bool) -> list:
-    """The processes that should not be there: in a namespace of its own, all but the worker."""
+    """The processes left running: in a process namespace, all but the worker; otherwise its descendants."""
     if not namespace:
         return psutil.Process().children(recursive=True)
-    found = []
+    processes = []
     for pid in set(psutil.pids()) - {os.getpid()}:
         with contextlib.suppress(psutil.NoSuchProcess):
-            found.append(psutil.Process(pid))
-    return found
+            processes.append(psutil.Process(pid))
+    return processes
 
 
 def remove(path: str) -> None:
@@ -191,12 +191,12 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
-def child(given: int, out: int, settings: dict) -> None:
-    """Run the steps of a submission one after another, and report on each."""
+def child(request_file: int, out: int, settings: dict) -> None:
+    """Run the steps of a submission in order, and report on each."""
     import numpy as np
     import torch
 
-    with os.fdopen(given, "rb") as file:
+    with os.fdopen(request_file, "rb") as file:
         request: Request = pickle.load(file)
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
@@ -216,10 +216,10 @@ def child(given: int, out: int, settings: dict) -> None:
         while data:
             data = data[os.write(out, data) :]
 
-    switch_off(request.library)  # for good: this process ends with the submission
+    switch_off(request.library)  # permanently: this process ends with the submission
     for step in request.steps:
         send(StepBegun(step.number))
-        random.seed(0)  # what an answer draws by itself is the same in every run
+        random.seed(0)  # an answer's own draws are the same in every run
         np.random.seed(0)  # noqa: NPY002
         torch.manual_seed(0)
         if isinstance(step, RunCell):
@@ -231,13 +231,13 @@ def child(given: int, out: int, settings: dict) -> None:
 
 
 def limit(limits: dict, settings: dict) -> None:
-    """Set the limits that the kernel enforces, and drop to a user who owns nothing."""
-    prctl(PR_SET_DUMPABLE, 1)  # or its own files in /proc would not be its own
+    """Set the limits that the kernel enforces, and switch to a user who owns nothing."""
+    prctl(PR_SET_DUMPABLE, 1)  # otherwise it would not own its files in /proc
     size = limits["bytes"]
     if sys.platform == "linux":
         size += int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
-    wanted = {
+    new_limits = {
         "AS": size,
         "CORE": 0,
         "CPU": int(limits["total_seconds"]) + 1,
@@ -246,8 +246,8 @@ def limit(limits: dict, settings: dict) -> None:
         "NOFILE": 256,
     }
     if settings["uid"] is not None or settings["namespace"]:  # otherwise all processes of this user would count
-        wanted["NPROC"] = limits["processes"]
-    for name, value in wanted.items():
+        new_limits["NPROC"] = limits["processes"]
+    for name, value in new_limits.items():
         kind = getattr(resource, f"RLIMIT_{name}", None)
         if kind is not None:
             hard = resource.getrlimit(kind)[1]
@@ -258,14 +258,14 @@ def limit(limits: dict, settings: dict) -> None:
         os.setresgid(*[settings["uid"]] * 3)
         os.setresuid(*[settings["uid"]] * 3)
         prctl(PR_SET_DUMPABLE, 1)  # a change of user resets it
-    if number := KEYCTL.get(platform.machine()) if sys.platform == "linux" else None:  # drop another child's keys
+    if number := KEYCTL.get(platform.machine()) if sys.platform == "linux" else None:  # drop an earlier child's keys
         system_call = ctypes.CDLL(None).syscall
         system_call(number, KEYCTL_JOIN_SESSION_KEYRING, None)
         system_call(number, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING)
 
 
 def run_cell(step: RunCell) -> CellRan:
-    """Run one cell; an error in it ends the cell, as in a notebook."""
+    """Run one cell. An error ends the cell, as in a notebook."""
     from vae_course.visible.observe import own_lines
 
     try:
@@ -277,7 +277,7 @@ def run_cell(step: RunCell) -> CellRan:
 
 
 def observe_task(step: ObserveTask, max_bytes: int) -> TaskObserved | TaskFailed:
-    """What the function of one task does on the inputs, or why that cannot be told."""
+    """What the function of one task does on the inputs, or why that is unknown."""
     from vae_course.visible.observe import observe_cases, own_lines
     from vae_course.visible.outcomes import Failure, Kind
 
@@ -287,18 +287,18 @@ def observe_task(step: ObserveTask, max_bytes: int) -> TaskObserved | TaskFailed
         return TaskFailed(Kind.MISSING, "")
     try:
         observed = observe_cases(observe, namespace[step.function], cases)
-    except BaseException as error:  # SystemExit, KeyboardInterrupt and whatever else is no Exception
+    except BaseException as error:  # including SystemExit and KeyboardInterrupt
         observed = Failure(Kind.RAISED, own_lines(error))
     if isinstance(observed, Failure):
         return TaskFailed(observed.kind, observed.message)
     size = sum(array.nbytes for case in observed for array in case.values())
     if size > max_bytes:
-        return TaskFailed(Kind.TYPE, f"The results take {size:,} bytes, far more than what is asked for.")
+        return TaskFailed(Kind.TYPE, f"The results take {size:,} bytes, far more than required.")
     return TaskObserved([{label: encode_array(array) for label, array in case.items()} for case in observed])
 
 
 def encode_array(array) -> list:
-    """dtype, shape and bytes of an array."""
+    """The dtype, shape and bytes of an array."""
     return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
 
 

@@ -1,4 +1,4 @@
-"""The mistakes that are the same wherever one number for each picture is a sum over pixels or latents."""
+"""Mistakes common to all tasks whose result for each picture is a sum over pixels or latents."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,12 @@ __all__ = ["wrong_reductions"]
 
 
 def wrong_reductions(terms: Callable[..., Tensor], dimensions: str, why_sum: str) -> tuple[Mistake, ...]:
-    """Mean for sum, one number for the whole batch, a sum along the wrong axis.
+    """A mean instead of a sum, one number for the whole batch, and a sum over the wrong axis.
 
     Args:
-        terms: from a task's inputs, what is to be summed over the last axis: (B, n).
+        terms: computes the terms to sum over the last axis, (B, n), from a task's inputs.
         dimensions: what n counts, such as "pixels".
-        why_sum: the hint for those who average: why the right answer is a sum.
+        why_sum: why the right answer is a sum, as a hint for students who average.
     """
     return (
         Mistake(
