@@ -901,10 +901,10 @@ def test_an_internal_error_affects_only_one_submission(tmp_path, monkeypatch, wh
         hand_in(tmp_path / "in", student, answered(extra=[f"{student}_was_here = 1"]))
     real = getattr(grading, where)
 
-    def faulty(*arguments):
+    def faulty(*arguments, **named):
         if "bob_was_here" in str(arguments):
             raise RuntimeError("a fault")
-        return real(*arguments)
+        return real(*arguments, **named)
 
     monkeypatch.setattr(grading, where, faulty)
     summary = grade(tmp_path / "in", tmp_path / "out")

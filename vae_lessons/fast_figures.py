@@ -1,24 +1,23 @@
-"""Figures that are drawn again and again, as a slider moves, 1.7 to 4 times as fast as by matplotlib alone.
+"""Figures that are drawn again whenever a slider moves, 1.7 to 4 times as fast as by matplotlib alone.
 
-**What takes the time.** For each picture matplotlib makes the axes and their ticks, lays the figure out and draws all
-of it: 60 to 200 ms for the course's figures, though only a curve may have moved. Most of it goes into words: each one
-is measured several times for the layout, then drawn letter by letter.
+**What takes the time.** For each picture, matplotlib makes the axes and their ticks, lays out the figure and draws all
+of it: 60 to 200 ms for the course's figures, even if only a curve has moved. Most of that time goes into text, which is
+measured several times for the layout and then drawn letter by letter.
 
-**What is kept** from picture to picture: the places of the axes, and a background, which is all but what stands in
-the axes. It is drawn anew when a description of it, `_surroundings`, has changed. This is the blitting of
-matplotlib's documentation, but nobody has to say which artists move.
+**What is kept** from picture to picture: the positions of the axes, and a background with everything outside them
+(ticks, labels, titles, legends). The background is drawn again only when its description, `_surroundings`, has changed.
+This is blitting, as in matplotlib's documentation, but nobody has to say which artists move.
 
-**What a draw function may do:** anything. It gets a new, empty figure each time, and the picture is the one that
-matplotlib would draw, pixel by pixel (tests/test_plotting.py), but for this:
+**What a draw function may do:** anything. It gets a new, empty figure each time, and the picture is the same, pixel by
+pixel, as the one that matplotlib would draw (tests/test_plotting.py), with these exceptions:
 
-- The layout is that of the first picture with as many axes. The function is called once more for it.
-- Ticks, grid and the figure's legends lie below all that stands in the axes. (matplotlib draws ticks and grid above
-  bars and pictures.)
-- The background stays as it is if nothing changes in it but a tick or a tick's label that was set by hand
-  (`tick_params` is noticed), or the place of a legend.
+- The layout is that of the first picture with the same number of axes. `draw` is called once more to find it.
+- Ticks, grid and the figure's legends are below everything in the axes. (matplotlib draws ticks and grid above bars and
+  images.)
+- Changes to a single tick or its label (other than by `tick_params`), or to the position of a legend, are not noticed.
 
-**Measured** by `python benchmarks/figures.py`, from new values to the bytes of a PNG, without a browser. Medians of
-77 to 110 pictures, in ms; the contenders took turns, on two cores that other programs used too.
+**Measurements** by `python benchmarks/figures.py`, from new values to a PNG, without a browser: medians of 77 to 110
+pictures, in ms. The contenders took turns, on two cores that other programs used as well.
 
 ================================  ====  ====  =====  ==========  =======  ==============
 figure of lesson                    02    03     04  08, change  08, map  08, your digit
@@ -32,12 +31,12 @@ in two parts, ipympl              25.2  28.3
 in two parts, blitting             4.4   8.3
 ================================  ====  ====  =====  ==========  =======  ==============
 
-**What else was considered.** Blitting as documented is faster still, but every draw function would have to be written
-in two parts, one that makes the artists and one that moves them; some, such as contours, cannot be moved. ipympl
-sends only the pixels that changed, but lets matplotlib draw all of them first, and shows them on a canvas, which has
-no text alternative. So would ipycanvas; it could save the PNG, which takes 3 ms, and send 25 times as many bytes.
-matplotlib takes 50 and 38 ms to write the figures of 02 and 03 as SVG. Its style `fast`, and letters without hinting,
-save at most 4 ms. Making the next picture's axes ahead saves 6 to 12 ms here, but nothing that shows in a browser
+**What else was considered.** Blitting as documented is faster still, but every draw function would need two parts, one
+that makes the artists and one that moves them, and some artists, such as contours, cannot be moved. ipympl sends only
+the pixels that changed, but matplotlib has to draw all of them first; and it shows them on a canvas, which has no text
+alternative. The same is true of ipycanvas, which would avoid the PNG (3 ms) but send 25 times as many bytes. As SVG,
+the figures of 02 and 03 take 50 and 38 ms. matplotlib's style `fast`, and text without hinting, save at most 4 ms.
+Making the axes of the next picture in advance saves 6 to 12 ms here, but nothing noticeable in a browser
 (benchmarks/README.md).
 """
 
@@ -75,7 +74,7 @@ class FastFigure:
 
     def __init__(self, draw: Callable[..., str], size: tuple[float, float]):
         self.draw, self.size = draw, size
-        self.places = None  # of the axes
+        self.positions = None  # of the axes
         self.surroundings = self.background = None  # a description, and the pixels
 
     def picture(self, **values) -> tuple[bytes, str]:
@@ -99,26 +98,26 @@ class FastFigure:
         return png.getvalue(), sentence
 
     def _place(self, figure, renderer, values):
-        """Place the axes as in the first figure that had as many."""
-        if self.places is None or len(self.places) != len(figure.axes):
+        """Put the axes where they were in the first figure with the same number of axes."""
+        if self.positions is None or len(self.positions) != len(figure.axes):
             first = Figure(figsize=self.size)
             self.draw(first, **values)
             first.draw_without_rendering()
-            self.places = [ax.get_position(original=True) for ax in first.axes]
+            self.positions = [ax.get_position(original=True) for ax in first.axes]
         figure.set_layout_engine("none")
-        for ax, place in zip(figure.axes, self.places, strict=True):
+        for ax, place in zip(figure.axes, self.positions, strict=True):
             ax.set_position(place)
             locator = ax.get_axes_locator()
             ax.apply_aspect(locator(ax, renderer) if locator else None)
 
 
 def _from_lowest(parent):
-    """The parts of a figure, or of axes, in the order in which matplotlib draws them."""
+    """The parts of a figure or of axes, in the order in which matplotlib draws them."""
     return sorted((part for part in parent.get_children() if part is not parent.patch), key=Artist.get_zorder)
 
 
 def _moving(part):
-    """What of a part of a figure is drawn for each picture."""
+    """The artists of a part of a figure that are drawn for each picture."""
     if isinstance(part, Legend) or not part.get_visible():
         return []
     if not _is_plain_axes(part):
@@ -130,7 +129,7 @@ def _moving(part):
 
 
 def _surroundings(part):
-    """All that decides what the rest of it looks like: of axes their place, colour, title, labels, ticks and grid."""
+    """Everything that decides what the rest looks like: for axes, position, colour, title, labels, ticks and grid."""
     found = [part.get_visible()]
     if isinstance(part, Legend):
         for text in part.get_texts():
@@ -150,7 +149,7 @@ def _surroundings(part):
 
 
 def _is_plain_axes(part):
-    """Whether these are axes with an x axis and a y axis: not polar ones, say, which are drawn whole."""
+    """Whether these are axes with an x axis and a y axis. Others, such as polar axes, are drawn whole."""
     return isinstance(part, Axes) and part.name == "rectilinear"
 
 

@@ -1,4 +1,4 @@
-"""Predictions that the reader commits to before running the cell that answers them, and figures with sliders."""
+"""Predictions, which the reader makes before running the cell that answers them, and figures with sliders."""
 
 import asyncio
 import base64
@@ -22,12 +22,12 @@ from vae_lessons.fast_figures import FastFigure
 
 __all__ = ["Drawing", "Prediction", "explore", "frames"]
 
-# After a pause a drawing starts at once; else when no value came for so many seconds, at the latest after so many
+# Seconds: a figure is drawn once no new value has come for QUIET, but no later than LONGEST after the first
 QUIET, LONGEST = 0.01, 0.1
 
 
 class Names(anywidget.AnyWidget):
-    """Hidden; in the browser it gives its neighbours in a `VBox` names for screen readers (see names.js)."""
+    """A hidden widget that names its neighbours in a `VBox` for screen readers (see names.js)."""
 
     _esm = Path(__file__).with_name("names.js")
     text = traitlets.Unicode().tag(sync=True)
@@ -37,11 +37,11 @@ class Names(anywidget.AnyWidget):
 
 
 class Drawing(anywidget.AnyWidget):
-    """A black square to draw on in white, with a mouse, a pen, a finger or the keyboard; a control for `explore`.
+    """A black square to draw on in white, by mouse, pen, finger or keyboard. A control for `explore`.
 
     Args:
-        description: what is to be drawn, for screen readers.
-        value: one byte for each pixel, row by row: 1 where it is white, 0 where it is black.
+        description: what to draw, for screen readers.
+        value: one byte for each pixel, row by row: 1 for white, 0 for black.
     """
 
     _esm = Path(__file__).with_name("drawing.js")
@@ -59,7 +59,7 @@ class Drawing(anywidget.AnyWidget):
 class Prediction:
     """A question with choices. The reader picks one; `reveal` compares the pick with what was measured.
 
-    The pick lives as long as the kernel. Without a kernel the question and its choices are still readable.
+    The pick is kept until the kernel stops. Without a kernel, the question and its choices can still be read.
 
     Args:
         question: one sentence.
@@ -93,10 +93,10 @@ class Prediction:
         display(bundle, raw=True)
 
     def reveal(self, measured: str) -> None:
-        """Say what was measured, and how the pick compares with it.
+        """Print what was measured, and how the pick compares with it.
 
         Args:
-            measured: one of the choices, worked out from the measurement.
+            measured: the choice that the measurement supports.
         """
         if measured not in self.choices:
             raise ValueError(f"measured: expected one of {self.choices}, got {measured!r}")
@@ -120,24 +120,23 @@ def explore(
 ) -> None:
     """Show a figure that follows its sliders, and store stills of it for readers without a kernel.
 
-    While a drawing runs, values may queue up in the kernel; only the newest of them is drawn next. An error in `draw`
-    is shown in place of the sentence.
+    While a picture is drawn, values may queue up in the kernel; only the newest of them is drawn next. An error in
+    `draw` is shown instead of the sentence.
 
-    The stills stand in the same output as the sliders. JupyterLab shows them only where it cannot show the sliders,
-    as do other pages that show stored notebooks: up to four, as one picture. `frames` takes all of them out.
+    The stills are in the same output as the sliders. JupyterLab, and other pages that show stored notebooks, show up to
+    four of them, as one picture, if they cannot show the sliders. `frames` returns all of them.
 
     Args:
         draw: called as `draw(figure, name=value, ...)` with an empty matplotlib figure and the value of every slider.
-            It draws, and returns a sentence with the numbers that the picture shows, which stands below the picture.
-            See `vae_lessons.fast_figures` for what makes it fast: words in the axes take longest, while titles,
-            labels and `figure.legend(loc="outside lower center")` are drawn only when they change.
-        stills: values of the sliders, by name, for each of the stills, in the order in which a reader steps through
-            them.
-        alt: what the figure shows as the sliders move, in words; true of the stills, and without counting them.
+            It draws, and returns a sentence with the numbers in the picture, which is shown below it. Text in the axes
+            takes longest; titles, labels and `figure.legend(loc="outside lower center")` are drawn only when they
+            change (see `vae_lessons.fast_figures`).
+        stills: for each still, the value of every slider by name, in the order in which a reader steps through them.
+        alt: a description of the figure and of what the sliders change, which is true of the stills as well.
         size: of one picture, in inches.
-        labels: of the stills; if None, the values of the sliders that are not the same in all.
+        labels: of the stills; if None, the values of the sliders that differ between stills.
         sliders: widgets with a `description` and a `value`, such as `ipywidgets.FloatSlider` or `Drawing`, by the
-            names of `draw`'s arguments.
+            name of `draw`'s argument.
 
     Example:
         >>> def line(figure, slope):
@@ -189,14 +188,14 @@ def explore(
 
 
 def frames(output: dict) -> list[dict]:
-    """The stills that an output of a stored notebook holds, each as an output of its own; empty where it holds none.
+    """The stills in an output of a stored notebook, each as a separate output; empty if there are none.
 
     Each frame is a `display_data` output with `data["image/png"]` (base64) and the metadata
 
         {"image/png": {"alt": ...}, "vae_lessons": {"frame": k, "frames": n, "label": "rho = 0.5, sigma 1 = 1.5"}}
 
-    with k from 0. A frame's alt is its label and the sentence that `draw` returned for it; the words on the whole
-    series are the alt of the output itself, `output["metadata"]["image/png"]["alt"]`.
+    with k from 0. A frame's alt is its label and the sentence that `draw` returned for it. The description of the
+    whole series is the alt of the output itself, `output["metadata"]["image/png"]["alt"]`.
 
     Args:
         output: an output of a code cell, as nbformat reads it.
@@ -216,7 +215,7 @@ def frames(output: dict) -> list[dict]:
 
 
 def _newest(follow, words):
-    """An observer that calls `follow` for the newest of the changes that queued up, and shows its errors in `words`."""
+    """An observer that calls `follow` only for the newest of the queued changes, and shows its errors in `words`."""
     first = timer = None
     drawn = -math.inf  # when the last drawing ended
 
@@ -240,14 +239,14 @@ def _newest(follow, words):
             first = now
         else:
             timer.cancel()
-        alone = first == now > drawn + QUIET  # nothing came while the last was drawn
+        alone = first == now > drawn + QUIET  # nothing came while the last picture was drawn
         timer = loop.call_at(now if alone else min(now + QUIET, first + LONGEST), run)
 
     return changed
 
 
 def _value(slider):
-    """What the slider stands at; browsers say 2.000000000000001 for 2.0."""
+    """The slider's value, without rounding errors: browsers send 2.000000000000001 for 2.0."""
     return round(slider.value, 9) if isinstance(slider.value, float) else slider.value
 
 
@@ -260,7 +259,7 @@ def _smaller(png):
 
 
 def _sheet(draw, size, stills, labels):
-    """Up to four of the stills, from first to last, side by side in one figure."""
+    """Up to four of the stills, evenly spaced from first to last, in one figure."""
     chosen = np.linspace(0, len(stills) - 1, min(len(stills), 4)).round().astype(int)
     columns = min(len(chosen), max(1, round(9 / size[0])))
     rows = -(-len(chosen) // columns)

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -70,11 +71,13 @@ class _Plan:
         fingerprints: of all submissions found.
         todo: submissions to run.
         suspects: submissions to run after those, one by one, because marking was killed while they were running.
+        notes: a line about each submission that was running when marking was killed.
     """
 
     fingerprints: dict[Submission, str]
-    todo: list[Submission]
-    suspects: list[Submission]
+    todo: list[Submission] = field(default_factory=list)
+    suspects: list[Submission] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def grade(
@@ -127,20 +130,15 @@ def grade(
         seed = _seed(store, seed)
         digest = sources_digest([*PACKAGES, root / "exercises"])
         settings = (seed, asdict(limits), version("vae-lessons"), digest)
-        plan, notes = _plan(store, found, settings, bool(sandbox.bwrap) if dask is None else not no_sandbox)
-        troubles += notes
+        plan = _plan(store, found, settings, bool(sandbox.bwrap) if dask is None else not no_sandbox)
         if dask is None:
-            function, arguments = mark, (seed, limits, sandbox, hidden)
+            job = partial(mark, seed=seed, limits=limits, sandbox=sandbox, hidden=hidden)
         else:
-            function, arguments = mark_on_cluster, (seed, limits, no_sandbox, hidden)
+            job = partial(mark_on_cluster, seed=seed, limits=limits, no_sandbox=no_sandbox, hidden=hidden)
         with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
-
-            def start(submission: Submission) -> Future[Marked]:
-                return _start(executor, submission, exercises[submission.exercise], function, arguments)
-
-            saved, faults = _run(plan, store, start, capacity)
-        troubles += faults
+            faults = _run(plan, store, partial(_start, executor, job, exercises), capacity)
         grades = _load(store, plan.fingerprints)
+    troubles += plan.notes + faults
     for submission, marked in grades.items():
         troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in marked.remarks]
     write_grades(out / "grades.csv", grades)
@@ -148,8 +146,9 @@ def grade(
     write_feedback(out / "feedback", grades, exercises)
     if write_gradebook is not None:
         troubles += write_gradebook(gradebook, root, grades, exercises)
-    unchanged = len(found) - len(plan.todo) - len(plan.suspects)
-    summary = Summary(saved, unchanged, troubles, sandbox.report(), time.monotonic() - started)
+    run = len(plan.todo) + len(plan.suspects)
+    seconds = time.monotonic() - started
+    summary = Summary(run - len(faults), len(grades) - run + len(faults), troubles, sandbox.report(), seconds)
     write_json(out / "report.json", _report(summary, grades, seed, limits, dask))
     return summary
 
@@ -180,14 +179,13 @@ def _seed(store, seed):
     return seed
 
 
-def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: bool) -> tuple[_Plan, list[str]]:
-    """Plan what is new or changed, with a line about each submission that was running when marking was killed.
+def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: bool) -> _Plan:
+    """Plan to run what is new or changed.
 
-    Those are run last and one by one, to find out which of them kills marking. Without a sandbox, a submission that
-    was running during two kills is not run a third time.
+    Submissions that were running when marking was killed are run last and one by one, to find out which of them kills
+    it. Without a sandbox, a submission that was running during two kills is not run a third time.
     """
-    plan, notes = _Plan({submission: _fingerprint(submission, settings) for submission in found}, [], []), []
-    kills = store.killed()
+    plan, kills = _Plan({submission: _fingerprint(submission, settings) for submission in found}), store.killed()
     for submission, current in plan.fingerprints.items():
         name = (submission.student, submission.exercise)
         if store.fingerprint(*name) == current:
@@ -198,10 +196,10 @@ def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: boo
             plan.todo.append(submission)
         elif count == 1 or sandboxed:
             plan.suspects.append(submission)
-            notes.append(f"{note}, so it was run last and alone")
+            plan.notes.append(f"{note}, so it was run last and alone")
         else:
-            notes.append(f"{note} {count} times, so it was left out; mark it where bubblewrap works")
-    return plan, notes
+            plan.notes.append(f"{note} {count} times, so it was left out; mark it where bubblewrap works")
+    return plan
 
 
 def _fingerprint(submission, settings):
@@ -211,16 +209,13 @@ def _fingerprint(submission, settings):
         return fingerprint(str(error).encode(), *settings)
 
 
-def _run(
-    plan: _Plan, store: Store, start: Callable[[Submission], Future[Marked]], capacity: int
-) -> tuple[int, list[str]]:
+def _run(plan: _Plan, store: Store, start: Callable[[Submission], Future[Marked]], capacity: int) -> list[str]:
     """Mark everything in the plan, and save each result at once.
 
     Returns:
-        How many results were saved, and a line about each submission that could not be marked because this program
-        failed.
+        A line about each submission that could not be marked because this program failed.
     """
-    saved, faults = 0, []
+    faults = []
 
     def begin(submissions: list[Submission]) -> Iterator[tuple[Submission, Future[Marked]]]:
         for submission in submissions:
@@ -232,7 +227,7 @@ def _run(
     try:
         for submission, future in tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1):
             try:
-                marked = future.result()
+                store.save(submission.student, submission.exercise, plan.fingerprints[submission], future.result())
             except WorkerError as error:
                 raise GradingError(str(error)) from error
             except NoSandbox:
@@ -240,18 +235,16 @@ def _run(
             except Exception as error:  # our fault, not the student's: the others go on
                 store.end(submission.student, submission.exercise)
                 faults.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
-            else:
-                store.save(submission.student, submission.exercise, plan.fingerprints[submission], marked)
-                saved += 1
     finally:
         store.end()  # however the run ends, unless it is killed
-    return saved, faults
+    return faults
 
 
 def _start(
-    executor: Executor, submission: Submission, exercise: Exercise, function: Callable, arguments: tuple
-) -> Future:
+    executor: Executor, job: Callable[..., Marked], exercises: dict[str, Exercise], submission: Submission
+) -> Future[Marked]:
     """Read a submission and have it marked. If it cannot be read, it gets its verdict at once."""
+    exercise = exercises[submission.exercise]
     try:
         contents = read(read_bytes(submission.path), exercise)
     except Unreadable as error:
@@ -262,7 +255,7 @@ def _start(
         done = Future()
         done.set_exception(error)
         return done
-    return executor.submit(function, exercise, contents, *arguments)
+    return executor.submit(job, exercise, contents)
 
 
 def _as_completed(tasks: Iterator[tuple[Submission, Future]], capacity: int) -> Iterator[tuple[Submission, Future]]:
