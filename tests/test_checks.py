@@ -394,3 +394,8 @@ def test_the_report_says_what_is_next():
     assert report(list(EXERCISES), done).endswith("Next: autoencoder/bernoulli_cost")
     with pytest.raises(ValueError, match="expected one of"):
         report(["99"], {})
+
+
+def test_a_mistake_needs_an_answer_that_makes_it():
+    with pytest.raises(ValueError, match="at least one"):
+        Mistake("forgot the ½", "Halve it.")
