@@ -1,6 +1,6 @@
 """The exercises and their tasks. Each exercise has a module of its name here, which says how its tasks are judged.
 
-Names and points stand here, so that they can be read without PyTorch, which the modules need.
+Names and points are here, so that they can be read without PyTorch, which the modules need.
 """
 
 from functools import cache
