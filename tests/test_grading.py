@@ -18,17 +18,19 @@ import pytest
 from handed_in import ELBO, KL, ROOT, SANDBOX, answer_cell, answered, grade, hand_in, made_up, needs_sandbox, notebook
 from typer.testing import CliRunner
 
+import vae_course
+import vae_lessons
 from vae_course import tasks
 from vae_course.cli import app
 from vae_course.grading import marking, sandbox
 from vae_course.grading import run as grading
-from vae_course.grading.results import Store, page_name
+from vae_course.grading.results import Store, page_name, sources_digest
 from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox, Worker, WorkerError
 from vae_course.grading.submissions import Unreadable, read, read_exercises
 from vae_course.tasks import EXERCISES
 from vae_course.visible import worker as worker_program
 from vae_course.visible.outcomes import Kind
-from vae_course.visible.protocol import STOP, CellRan, Request, RunCell
+from vae_course.visible.protocol import STOP, CellRan, ProtocolError, Request, RunCell, decode
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="marking forks"),
@@ -936,3 +938,39 @@ def test_the_guide_lists_every_verdict_with_its_meaning():
     guide = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
     table = re.search(r"\| verdict \| meaning \|\n\|---\|---\|\n(.*?)\n\n", guide, re.S)[1]
     assert table.splitlines() == [f"| `{kind}` | {kind.meaning} |" for kind in Kind]
+
+
+def test_grades_are_out_of_date_when_any_module_or_exercise_changes(tmp_path):
+    for name in ("tasks/deep/a.py", "a.py", "b.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        before = sources_digest([tmp_path])
+        (tmp_path / name).write_text("1", encoding="utf-8")
+        written = sources_digest([tmp_path])
+        (tmp_path / name).write_text("2", encoding="utf-8")
+        assert len({before, written, sources_digest([tmp_path])}) == 3
+
+
+def test_both_packages_are_hidden_from_students_where_python_itself_is_visible(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr(grading, "mark", lambda *_, **named: given.update(named))
+    hand_in(tmp_path / "in", "ann", answered())
+    grade(tmp_path / "in", tmp_path / "out")
+    packages = [Path(package.__file__).parent.resolve() for package in (vae_course, vae_lessons)]
+    assert set(packages) <= set(given["hidden"])
+    monkeypatch.setattr(sys, "prefix", str(packages[0].parent))  # as if they were installed there
+    command = Sandbox("bwrap", False).command(tmp_path, "/tmp", given["hidden"])
+    covered = {path for option, path in zip(command, command[1:], strict=False) if option == "--tmpfs"}
+    assert set(map(str, packages)) <= covered
+
+
+def test_a_worker_that_sends_garbage_is_replaced(worker, monkeypatch):
+    assert run_cell(worker, "1 / 1") == (None, None)
+    monkeypatch.setattr(sandbox, "decode", lambda buffer, most: garbage() if most == 1 << 16 else decode(buffer, most))
+    assert run_cell(worker, "1 / 1") == (None, None)  # the child had finished
+    assert worker.process is None
+    monkeypatch.undo()
+    assert run_cell(worker, "1 / 1") == (None, None)
+
+
+def garbage():
+    raise ProtocolError

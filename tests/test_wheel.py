@@ -56,7 +56,7 @@ def test_it_copies_the_course_into_an_empty_folder(wheel, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("update", "--root", "mine")
+    run("lab", "mine", "--", "--version")  # of JupyterLab
     lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert {path.name for path in (tmp_path / "mine" / "notebooks").iterdir()} == lessons
     assert {path.stem for path in (tmp_path / "mine" / "work").glob("*.ipynb")} == set(EXERCISES)

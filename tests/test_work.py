@@ -356,3 +356,29 @@ def test_copies_of_version_1_get_their_new_names(course):
     assert mine(course) == written
     assert not (course / "work" / "04_kl.ipynb").exists()
     assert update(course) == {EXERCISE: "unchanged"}
+
+
+def test_a_file_of_the_students_with_an_old_name_is_not_renamed(course):
+    update(course)
+    (course / "work" / "ex04_kl.ipynb").unlink()
+    nbformat.write(exercise(new_markdown_cell("A copy of the lesson.")), course / "work" / "04_kl.ipynb")
+    assert update(course) == {EXERCISE: "new"}
+    assert (course / "work" / "04_kl.ipynb").exists()
+
+
+def test_a_damaged_record_of_lessons_costs_nothing(installed, tmp_path):
+    folder = tmp_path / "a folder"
+    update(folder)
+    (folder / "work" / ".course" / "lessons.json").write_text("{ half", encoding="utf-8")
+    assert update(folder)[LESSON] == "updated"
+    package_lesson(installed, "# Lesson, clearer")
+    (folder / "work" / ".course" / "lessons.json").unlink()
+    assert update(folder)[LESSON].startswith("left alone")
+
+
+def test_update_makes_no_course_where_there_is_none(installed, tmp_path):
+    (tmp_path / "home").mkdir()
+    result = CliRunner().invoke(app, ["update", "--root", str(tmp_path / "home")])
+    assert result.exit_code == 1
+    assert "run this in the course's folder" in result.output
+    assert not list((tmp_path / "home").iterdir())

@@ -91,6 +91,12 @@ def update(
     only_new: Annotated[bool, typer.Option("--only-new", help="Leave existing files alone.")] = False,
 ) -> None:
     """Copy new and changed exercises into work/, keeping your answers."""
+    from vae_course.work import is_course
+
+    if not is_course(root):
+        raise typer.Exit(
+            _fail(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
+        )
     if not update_and_report(root, only_new) and not only_new:
         typer.echo("All exercises in work/ are up to date.")
 

@@ -14,7 +14,7 @@ from vae_course.files import replacing, write_notebook
 from vae_course.notebooks import cell_id
 from vae_course.progress import FOLDER
 
-__all__ = ["NoCourse", "is_clone", "lay_out", "merge", "released", "update"]
+__all__ = ["NoCourse", "is_clone", "is_course", "lay_out", "merge", "released", "update"]
 
 PACKAGED = Path(__file__).parent / "content"  # exercises and notebooks, if installed from a wheel
 LESSONS = "lessons.json"  # in work/.course: digests of the lessons as copied
@@ -27,6 +27,11 @@ class NoCourse(Exception):
 def is_clone(root: Path) -> bool:
     """Whether a folder contains the released exercises, as the repository does, not just a student's copies."""
     return (root / "exercises").is_dir()
+
+
+def is_course(root: Path) -> bool:
+    """Whether a folder is a clone, or contains copies that an installed package made."""
+    return is_clone(root) or (root / "work" / FOLDER).is_dir()
 
 
 def released(root: Path) -> Path:
@@ -94,21 +99,23 @@ def _update_exercise(path, work, only_new):
     return "updated"
 
 
-def _rename_from_version_1(*paths):
-    """Rename files of version 1: `04_kl_divergence.ipynb` becomes `ex04_kl_divergence.ipynb`."""
-    renamed = False
-    for path in paths:
-        old = path.with_name(path.name.removeprefix("ex"))
-        if old.exists() and not path.exists():
-            old.rename(path)
-            renamed = True
-    return renamed
+def _rename_from_version_1(mine, before):
+    """Rename a copy that version 1 made: `04_kl_divergence.ipynb` becomes `ex04_kl_divergence.ipynb`."""
+    old_mine, old_before = (path.with_name(path.name.removeprefix("ex")) for path in (mine, before))
+    if mine.exists() or not (old_mine.exists() and old_before.exists()):  # without a record, it is the student's own
+        return False
+    old_mine.rename(mine)
+    old_before.rename(before)
+    return True
 
 
 def _update_lessons(root, only_new):
     """Copy new and changed lessons, except those that the student has changed."""
     record, done = root / "work" / FOLDER / LESSONS, {}
-    digests = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    try:
+        digests = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there, or damaged: lessons that differ are then left alone
+        digests = {}
     for path in sorted((PACKAGED / "notebooks").glob("*.ipynb")):
         mine, name = root / "notebooks" / path.name, f"notebooks/{path.name}"
         new = nbformat.read(path, as_version=4)

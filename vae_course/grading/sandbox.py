@@ -333,8 +333,11 @@ class Worker:
             if not chunk:
                 break
             buffer += chunk
-            for message in decode(buffer, 1 << 16):
-                return message
+            try:
+                for message in decode(buffer, 1 << 16):
+                    return message
+            except ProtocolError:
+                break
         return None
 
     def _memory(self):
