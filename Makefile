@@ -7,7 +7,7 @@ find = $(shell for python in python3.11 python3.12 python3.13 python3 python; do
 PYTHON ?= $(or $(call find,sys.hexversion < 0x30b0000),$(call find,0),$(error \
 	Python was not found. Install Python 3.11, then run make again))
 
-.PHONY: help lab test test-all test-long test-browser test-machines test-cpus build site bench clean
+.PHONY: help lab test test-all test-long test-browser test-machines test-cpus build long site bench clean
 
 help:
 	@echo "make lab           install what is missing, open JupyterLab on the first notebook"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-machines test the course as other users, and on machines that lack something"
 	@echo "make test-cpus     compare the notebooks' outputs under several processor settings"
 	@echo "make build         build the notebooks from sources/"
+	@echo "make long          run the experiments that are too long for a lesson, and store their tables"
 	@echo "make site          build the edition for reading into build/site"
 	@echo "make bench         run the benchmarks"
 	@echo "make clean         remove .venv and caches, and nothing else"
@@ -47,6 +48,10 @@ test-cpus:
 build:
 	@$(PYTHON) course.py setup --grade --test
 	.venv/bin/vae-lessons build $(ARGS)
+
+long:
+	@$(PYTHON) course.py setup --grade --test
+	@for script in benchmarks/long/[0-9]*.py; do .venv/bin/python $$script $(ARGS) || exit 1; done
 
 site:
 	@$(PYTHON) course.py site -- $(ARGS)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NUMBER = r"(?<![\w.^{])\d+(?:,\d{3})*(?:\.\d+)?(?![\w}])"
 BOUND = rf"\b(?:over|under|above|below|less than|more than|fewer than|at least|at most|within|about|by) ({NUMBER})"
+HERE = rf"({NUMBER})[^.;:!?\d]{{0,60}}? here\b"  # "25 nats here": measured, stored, not compared
 ELSEWHERE = "|".join(  # numbers that need no cell: in formulas, code and links, and those of lessons and sections
     (
         r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)",
@@ -49,15 +50,29 @@ def printed(tree):
                         yield part.value
 
 
+def stored(cell):
+    """The numbers in the cell's stored text outputs."""
+    texts = [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    return values(NUMBER, " ".join(texts))
+
+
+def rounds_to(text, numbers):
+    """Whether one of the numbers, or it as a percentage, is the number in the text when rounded like it."""
+    decimals = len(text.partition(".")[2])
+    wanted = float(text.replace(",", ""))
+    off = 0.5 * 10**-decimals + 1e-9
+    return any(abs(scale * number - wanted) <= off for number in numbers for scale in (1, 100))
+
+
 def unsupported(notebook):
     """Numbers above 2 in a claim or the summary that no cell contains, each with its sentence."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     known = set().union(*(constants(code(cell)) for cell in cells))
-    shown = set()
+    shown, measured = set(), set()
     for cell in cells:
+        measured |= stored(cell)
         if "nbval-ignore-output" not in cell.metadata.get("tags", []):
-            for output in cell.outputs:
-                shown |= values(NUMBER, output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+            shown |= stored(cell)
     missing = []
     for tree in map(code, cells):
         if any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
@@ -68,6 +83,9 @@ def unsupported(notebook):
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     summary = re.search(r"^## Summary\n(.*?)(?=^#|\*\*Back|\Z)", text, re.S | re.M)
     summary = re.sub(ELSEWHERE, "", summary[1] if summary else "", flags=re.S)
+    here = re.findall(HERE, summary)
+    missing += [(float(text.replace(",", "")), "here") for text in here if not rounds_to(text, measured)]
+    summary = re.sub(HERE, "", summary)
     return missing + [(n, "summary") for n in values(NUMBER, summary) if n > 2 and n not in known | shown]
 
 
@@ -90,6 +108,10 @@ def test_numbers_that_no_cell_contains_are_found():
     assert not unsupported(lesson(right, "It costs 47.25 nats; see lesson 07."))
     assert unsupported(lesson(right, "It costs 48 nats.")) == [(48, "summary")]
     assert unsupported(lesson(right, "It costs 47.25 nats.", ["nbval-ignore-output"])) == [(47.25, "summary")]
+    ignored = ["nbval-ignore-output"]
+    assert not unsupported(lesson(right, "It costs 47.3 nats here; over 12 with every seed.", ignored))
+    assert unsupported(lesson(right, "It costs 46 nats here; over 12 with every seed.", ignored)) == [(46, "here")]
+    assert unsupported(lesson(right, "It costs 47 nats here and 48 there.", ignored)) == [(48, "summary")]
     assert [number for number, _ in unsupported(lesson("over 13 nats", ""))] == [13]
     assert [number for number, _ in unsupported(lesson("over 30 nats", ""))] == [30]  # a setting is not a bound
     assert [number for number, _ in unsupported(lesson("After 31 epochs", ""))] == [31]

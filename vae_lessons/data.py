@@ -10,6 +10,7 @@ References:
 """
 
 import gzip
+import json
 import os
 import zlib
 from bisect import bisect_left
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from vae_lessons.faces import draw_factors, render
 
-__all__ = ["celeba", "digits", "faces", "fashion_mnist", "mnist"]
+__all__ = ["celeba", "digits", "faces", "fashion_mnist", "long_run", "mnist"]
 
 Labelled = tuple[Tensor, Tensor]  # images (N, D), labels (N,)
 
@@ -216,6 +217,23 @@ def faces(n: int, *, seed: int = 0, size: int = 48) -> tuple[Tensor, dict[str, T
     _check_whole("seed", seed, least=0)
     factors = draw_factors(n, torch.Generator().manual_seed(seed))
     return render(factors, size), factors
+
+
+def long_run(name: str) -> tuple[list[dict], dict]:
+    """Return the table of an experiment that is too long for a lesson. A script in `benchmarks/long/` made it.
+
+    Args:
+        name: of the script, such as "01_until_it_stops".
+
+    Returns:
+        The rows, and what they were made with: command, versions, threads, seeds and seconds.
+    """
+    folder = resources.files("vae_lessons") / "long_runs"
+    names = sorted(file.name.removesuffix(".json") for file in folder.iterdir() if file.name.endswith(".json"))
+    if name not in names:
+        raise ValueError(f"name: expected one of {', '.join(names)}, got {name!r}")
+    table = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return table["rows"], table["about"]
 
 
 def _check_whole(name: str, value: int, least: int) -> None:

@@ -14,10 +14,29 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["image_grid", "images", "scatter_classes", "show"]
+__all__ = ["image_grid", "images", "machine", "scatter_classes", "show"]
 
 plt.style.use(Path(__file__).with_name("style.mplstyle"))
 MARKERS = "osv^<>DPX*"
+
+# The parts of a VAE in the drawing: name -> (label, corners of the shape, left to right)
+SIDE, FLAT = 0.8, 0.4  # half of a tall side, and of a short one
+MACHINE = {
+    "picture": ("picture\n$x$", [(0, -SIDE), (0, SIDE), (1.6, SIDE), (1.6, -SIDE)]),
+    "encoder": ("encoder", [(2.2, -SIDE), (2.2, SIDE), (4, FLAT), (4, -FLAT)]),
+    "q": ("$q(z|x)$\n$\\mu,\\ \\sigma$", [(4.6, -0.7), (4.6, 0.7), (6.2, 0.7), (6.2, -0.7)]),
+    "z": ("draw\n$z$", [(6.8, -0.6), (6.8, 0.6), (7.9, 0.6), (7.9, -0.6)]),
+    "decoder": ("decoder", [(8.5, -FLAT), (8.5, FLAT), (10.3, SIDE), (10.3, -SIDE)]),
+    "drawing": ("$p(x|z)$\nredrawn", [(10.9, -SIDE), (10.9, SIDE), (12.5, SIDE), (12.5, -SIDE)]),
+    "kl": (
+        "KL: how far $q(z|x)$ is\nfrom the prior $N(0, I)$",
+        [(2.9, 1.2), (2.9, 2.15), (6.5, 2.15), (6.5, 1.2)],
+    ),
+    "reconstruction": (
+        "reconstruction: how badly the picture is redrawn, $-\\log p(x|z)$",
+        [(2.2, -1.9), (2.2, -1.2), (10.3, -1.2), (10.3, -1.9)],
+    ),
+}
 
 
 def show(figure: Figure, alt: str, *, data: dict | None = None, metadata: dict | None = None) -> None:
@@ -112,6 +131,49 @@ def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
         box = {"boxstyle": "circle,pad=0.2", "fc": "white", "ec": colours[label], "lw": 1.5}
         ax.text(np.median(x), np.median(y), str(label), weight="bold", ha="center", va="center", bbox=box)
     return ax
+
+
+def machine(*marked: str) -> None:
+    """Display the drawing of a VAE: picture, encoder, q(z|x), a draw z, decoder, and the two terms of the loss.
+
+    Args:
+        marked: the parts to mark, of "picture", "encoder", "q", "z", "decoder", "drawing", "kl", "reconstruction".
+    """
+    if unknown := set(marked) - set(MACHINE):
+        raise ValueError(f"marked: expected some of {', '.join(MACHINE)}, got {', '.join(sorted(map(repr, unknown)))}")
+    figure, ax = plt.subplots(figsize=(9, 3.1))
+    for part, (label, corners) in MACHINE.items():
+        chosen, term = part in marked, part in ("kl", "reconstruction")
+        style = {"facecolor": "#FFE3B3", "edgecolor": "#D55E00", "linewidth": 4} if chosen else {"facecolor": "white"}
+        ax.add_patch(plt.Polygon(corners, **({"edgecolor": "black", "linestyle": "--" if term else "-"} | style)))
+        x, y = np.mean(corners, axis=0)
+        ax.text(x, y, label, ha="center", va="center", fontsize=10, weight="bold" if chosen else "normal")
+    steps = [part for part in MACHINE if part not in ("kl", "reconstruction")]
+    for left, right in zip(steps[:-1], steps[1:], strict=True):
+        _arrow(ax, (MACHINE[left][1][2][0], 0), (MACHINE[right][1][0][0], 0))
+    _arrow(ax, (5.4, 0.7), (5.4, 1.2), "--")
+    for x, edge in ((0.8, 2.2), (11.7, 10.3)):  # both the picture and its drawing enter the reconstruction term
+        ax.plot([x, x], [-SIDE, -1.55], "k--", lw=1)
+        _arrow(ax, (x, -1.55), (edge, -1.55), "--")
+    ax.text(7.35, 1.35, "noise $\\varepsilon$", ha="center", fontsize=10)
+    _arrow(ax, (7.35, 1.25), (7.35, 0.6))
+    ax.text(12.5, 1.7, "loss = reconstruction + KL", ha="right", fontsize=11)
+    ax.set(xlim=(-0.1, 12.6), ylim=(-2, 2.25), aspect="equal")
+    ax.set_axis_off()
+    names = {"q": "the distribution q of z given x", "z": "the draw z", "kl": "the KL", "drawing": "the redrawing"}
+    parts = " and ".join(names.get(part, f"the {part}") for part in marked) or "none"
+    show(
+        figure,
+        "A diagram of a VAE, from left to right: a picture x enters the encoder, which gives a mean mu and a standard "
+        "deviation sigma, the distribution q of z given x. With noise epsilon, z is drawn from it. The decoder turns z "
+        "into a distribution over pictures, which redraws x. The loss has two terms: the reconstruction term compares "
+        "the picture with its redrawing, and the KL compares q with the prior N(0, I). "
+        f"Marked parts: {parts}.",
+    )
+
+
+def _arrow(ax, start, end, linestyle="-"):
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "linestyle": linestyle, "shrinkA": 0, "shrinkB": 0})
 
 
 def _as_pictures(pictures):

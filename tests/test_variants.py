@@ -1,0 +1,77 @@
+"""Claims that are made false on purpose stop their cell, and *Try it* does what its text says."""
+
+import nbformat
+import pytest
+import variants
+
+LESSONS = sorted(path.stem for path in (variants.ROOT / "tests" / "variants").glob("[0-9]*.toml"))
+
+
+@pytest.fixture(scope="module")
+def lesson(request):
+    (path,) = (variants.ROOT / "notebooks").glob(f"{request.param}_*.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        variants.without_pictures(patch)
+        found = variants.Lesson(path)
+        found.run()
+        yield found
+
+
+def cases(kind):
+    return list(_cases(kind))
+
+
+def _cases(kind):
+    for number in LESSONS:
+        for n, case in enumerate(variants.described(number)[kind]):
+            name = f"{number}-{case.get('number', n)}"
+            yield pytest.param(number, case, id=name, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize(("lesson", "case"), cases("falsified"), indirect=["lesson"])
+def test_a_claim_that_is_made_false_stops_its_cell(lesson, case):
+    stopped = lesson.stops(case["changes"])
+    assert stopped, f"no cell stopped; the assertion of {case['claim']!r} holds when the claim is false"
+    assert case["claim"] in joined(stopped), stopped
+
+
+@pytest.mark.parametrize(("lesson", "case"), cases("try_it"), indirect=["lesson"])
+def test_what_try_it_proposes_does_what_its_text_says(lesson, case):
+    stopped = lesson.stops(case["changes"])
+    if case["stops"]:
+        assert stopped, f"ran to the end; expected to stop at {case['stops']!r}"
+        assert case["stops"] in joined(stopped), stopped
+    else:
+        assert stopped is None, stopped
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_every_change_fits_the_lesson(number):
+    (path,) = (variants.ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    code = "\n".join(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+    described = variants.described(number)
+    assert described["falsified"]
+    for case in described["falsified"] + described["try_it"]:
+        assert case["changes"]
+        for old, new in case["changes"]:
+            assert code.count(old) == 1, old
+            assert old != new
+
+
+def joined(cell):
+    """A cell's source with the parts of a string that is broken over several lines joined."""
+    return "".join(part.strip().strip('"') if part.strip().startswith('"') else part for part in cell.splitlines())
+
+
+def test_a_variant_starts_at_its_first_change_and_leaves_the_lesson_as_it_was(tmp_path):
+    notebook = nbformat.v4.new_notebook()
+    sources = ["runs = []", "a = 2", "def double():\n    return 2 * a", "runs.append(a)", "assert double() < 10"]
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, tmp_path / "lesson.ipynb")
+    lesson = variants.Lesson(tmp_path / "lesson.ipynb")
+    lesson.run()
+    assert lesson.stops([["a = 2", "a = 7"]]) == sources[-1]
+    assert lesson.stops([["< 10", "< 3"]]) == "assert double() < 3"
+    assert lesson.stops([["append(a)", "append(0)"]]) is None
+    with pytest.raises(ValueError, match="found 0 times"):
+        lesson.stops([["a = 3", "a = 4"]])
