@@ -435,3 +435,24 @@ def test_a_drawing_is_a_control(shown, monkeypatch):
 def test_a_drawing_is_a_square_of_zeros_and_ones(value):
     with pytest.raises(ValueError, match="value: expected a square number of bytes, each 0 or 1"):
         widgets.Drawing("sheet", value)
+
+
+def test_the_machine_marks_the_parts_that_are_named(shown):
+    plotting.machine()
+    plotting.machine("kl", "q")
+    (plain, _), _, (marked, options), _ = shown
+    alt = options["metadata"]["image/png"]["alt"]
+    assert alt.endswith("Marked parts: the KL and the distribution q of z given x.")
+    plain, marked = (np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGB")) for data in (plain, marked))
+    orange = [(picture == (0xFF, 0xE3, 0xB3)).all(-1).any() for picture in (plain, marked)]
+    assert orange == [False, True]
+
+
+def test_every_part_of_the_machine_can_be_marked(shown):
+    plotting.machine(*plotting.MACHINE)
+    assert len(shown) == 2
+
+
+def test_an_unknown_part_of_the_machine_is_named():
+    with pytest.raises(ValueError, match=r"marked: expected some of picture, .*, got 'loss'"):
+        plotting.machine("kl", "loss")

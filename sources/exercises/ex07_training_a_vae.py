@@ -127,7 +127,7 @@ check("training/units", units_in_use)
 # %% [markdown]
 # ## 4. Repair a loss
 #
-# *3 points, 15 minutes.* A colleague hands you this loss. It never raises, never gives `nan`, and in training it falls. But the pictures are poor, and the latents say little.
+# *3 points, 15 minutes.* A colleague hands you this loss. It never raises, never gives `nan`, and in training it falls. But the pictures are poor, and the latents carry little information.
 #
 # ```python
 # def training_loss(mu, log_var, eps, x, decoder, step, warm_up):
