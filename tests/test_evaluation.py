@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import r2_score
-from torch.distributions import Independent, Normal, kl_divergence
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
 from vae_lessons.evaluation import (
     LinearProbe,
@@ -13,6 +13,7 @@ from vae_lessons.evaluation import (
     hole_ratio,
     log_p_x,
     mig,
+    nudge_each,
     nudge_test,
     rate_distortion,
     sap,
@@ -47,6 +48,42 @@ def test_the_nudge_test_repeats_itself_for_a_seed():
     first, again, other = (nudge_test(codes, perfect_decoder, x, y, lambda p: p, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def drawn_codes_and_decoder():
+    """Codes (20, 2), a decoder to three pixels, pictures and classes; all in float64."""
+    g = torch.Generator().manual_seed(0)
+    codes, weight = torch.randn(20, 2, generator=g).double(), torch.randn(2, 3, generator=g).double()
+    return codes, lambda z: (z @ weight).sin(), (codes @ weight > 0).double(), torch.arange(20) % 3
+
+
+def test_each_pictures_damage_is_that_of_its_nudged_codes():
+    codes, decode, x, y = drawn_codes_and_decoder()
+    unit = torch.tensor([[2.0, 0.0], [1.0, 0.5]]).double()
+    each = nudge_each(codes, unit, decode, x, y, lambda p: p, sizes=(0.0, 0.3), seed=4, repeats=2)
+    eps = torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    moved = torch.stack([2 * eps[..., 0], eps[..., 0] + 0.5 * eps[..., 1]], -1)
+    for r, (cost, agrees) in zip((0.0, 0.3), each, strict=True):
+        logits = decode(codes + r * moved)
+        torch.testing.assert_close(cost, -Independent(Bernoulli(logits=logits), 1).log_prob(x).mean(0))
+        assert torch.equal(agrees, ((logits > 0).double().argmax(-1) == y).double().mean(0))
+
+
+def test_each_pictures_damage_is_the_same_in_other_axes_with_the_same_draws_for_every_size():
+    codes, decode, x, y = drawn_codes_and_decoder()
+    unit, mixing = torch.linalg.cholesky(torch.cov(codes.T)), torch.tensor([[2.0, 1.0], [0.5, -3.0]]).double()
+    one = nudge_each(codes, unit, decode, x, y, lambda p: p)
+    other = nudge_each(
+        codes @ mixing.T, mixing @ unit, lambda z: decode(z @ torch.linalg.inv(mixing).T), x, y, lambda p: p
+    )
+    torch.testing.assert_close(one, other)
+    assert torch.equal(one[1], nudge_each(codes, unit, decode, x, y, lambda p: p, sizes=(0.1,))[0])
+
+
+def test_a_unit_of_another_size_than_the_codes_is_named():
+    codes, decode, x, y = drawn_codes_and_decoder()
+    with pytest.raises(ValueError, match=r"unit: expected a matrix \(2, 2\) for these codes, got \(2,\)"):
+        nudge_each(codes, codes.std(0), decode, x, y, lambda p: p)
 
 
 def test_samples_of_the_codes_own_distribution_meet_no_holes_and_samples_between_clusters_do():

@@ -135,14 +135,13 @@ def test_lesson_01_defines_the_librarys_moves_in_latent_space():
 
 
 def test_lesson_01_defines_the_librarys_measures():
-    taught = definitions(
-        "01_autoencoder", "hole_ratio", "blind_cost", "nudge", "nudge_test", given={"sizes": (0.0, 0.3), "SEED": 5}
-    )
+    names = ("hole_ratio", "blind_cost", "nudge_each", "log_average")
+    holes, blind, nudged, _ = definitions("01_autoencoder", *names, given={"SEED": 5})
     g = seeded()
     codes, logits = torch.randn(30, 3, generator=g), torch.randn(30, 8, generator=g)
     x, y = torch.bernoulli(torch.full((30, 8), 0.5), generator=g), torch.arange(30) % 4
-    assert taught[0](codes, codes + 1, logits[:, :3]) == evaluation.hole_ratio(codes, codes + 1, logits[:, :3])
-    assert taught[1](x.double(), logits.double()) == pytest.approx(
+    assert holes(codes, codes + 1, logits[:, :3]) == evaluation.hole_ratio(codes, codes + 1, logits[:, :3])
+    assert blind(x.double(), logits.double()) == pytest.approx(
         evaluation.blind_cost(x.double(), logits.double()), abs=1e-12
     )
 
@@ -152,8 +151,9 @@ def test_lesson_01_defines_the_librarys_measures():
     def judge(pictures):
         return pictures[..., :4]
 
-    expected = evaluation.nudge_test(codes, decode, x, y, judge, sizes=(0.0, 0.3), seed=5)
-    assert (taught[3](codes, decode, x, y, judge) == expected).all()
+    unit = torch.linalg.cholesky(torch.cov(codes.T))
+    expected = evaluation.nudge_each(codes, unit, decode, x, y, judge, seed=5)
+    assert torch.equal(nudged(codes, unit, decode, x, y, judge), expected)
 
 
 def gaussian_inputs():

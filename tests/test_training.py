@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -110,6 +112,61 @@ def test_a_term_that_is_not_finite_is_named_before_the_weights_change(line):
     with pytest.raises(FloatingPointError, match=r"epoch 1, step 1: the term 'kl' is not finite .*kl = inf"):
         fit(model, terms, *line, epochs=1, progress=False)
     assert model.weight.item() == before
+
+
+def measured_as(costs):
+    """A model whose weight is moved by one in every epoch, and terms that report these costs after each epoch."""
+    model, remaining = nn.Linear(1, 1, bias=False), iter(costs)
+    nn.init.zeros_(model.weight)
+
+    def terms(x):
+        loss = -model(x).mean()
+        return {"loss": loss} if model.training else {"cost": torch.tensor(next(remaining))}
+
+    return model, terms
+
+
+@pytest.mark.parametrize(
+    ("costs", "best"),
+    [([3.0, 1.0, 2.0, 1.5], 1), ([4.0, 3.0, 2.0], 2), ([1.0, 1.0], 0), ([math.nan, 2.0, math.nan], 1)],
+)
+def test_the_best_weights_are_those_of_the_epoch_with_the_least_held_out_term(costs, best):
+    weights = []
+    for epochs, keep_best in ((best + 1, None), (len(costs), "cost")):
+        model, terms = measured_as(costs)
+        history = fit(
+            model,
+            terms,
+            torch.ones(4, 1),
+            epochs=epochs,
+            held_out=[torch.ones(1, 1)],
+            keep_best=keep_best,
+            progress=False,
+        )
+        weights.append(model.weight.item())
+    assert history.best == best
+    assert len(history.held_out["cost"]) == len(costs)  # training went on to the end
+    assert weights[0] == weights[1]
+
+
+def test_without_keep_best_the_last_weights_stay(line):
+    kept, history = train(line, held_out=line)
+    assert history.best is None
+    assert kept.weight.item() == train(line)[0].weight.item()
+
+
+@pytest.mark.parametrize(
+    ("costs", "options", "message"),
+    [
+        ([1.0], {}, "keep_best: expected held_out data on which to measure 'cost', got none"),
+        ([1.0], {"held_out": [torch.ones(1, 1)], "keep_best": "coast"}, r"one of \['cost'\], got 'coast'"),
+        ([math.nan], {"held_out": [torch.ones(1, 1)]}, "'cost' was not a number after any epoch"),
+    ],
+)
+def test_what_cannot_be_the_best_is_named(costs, options, message):
+    model, terms = measured_as(costs)
+    with pytest.raises(ValueError, match=message):
+        fit(model, terms, torch.ones(4, 1), **{"epochs": 1, "keep_best": "cost", "progress": False} | options)
 
 
 def test_the_learning_rate_can_follow_the_training(line):

@@ -1,5 +1,7 @@
 """Claims that are made false on purpose stop their cell, and *Try it* does what its text says."""
 
+import functools
+
 import nbformat
 import pytest
 import variants
@@ -7,14 +9,20 @@ import variants
 LESSONS = sorted(path.stem for path in (variants.ROOT / "tests" / "variants").glob("[0-9]*.toml"))
 
 
-@pytest.fixture(scope="module")
-def lesson(request):
-    (path,) = (variants.ROOT / "notebooks").glob(f"{request.param}_*.ipynb")
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures():
     with pytest.MonkeyPatch.context() as patch:
         variants.without_pictures(patch)
-        found = variants.Lesson(path)
-        found.run()
-        yield found
+        yield
+
+
+@functools.lru_cache(maxsize=1)
+def lesson(number):
+    """The lesson, run once for all its cases."""
+    (path,) = (variants.ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    found = variants.Lesson(path)
+    found.run()
+    return found
 
 
 def cases(kind):
@@ -28,16 +36,16 @@ def _cases(kind):
             yield pytest.param(number, case, id=name, marks=pytest.mark.long)
 
 
-@pytest.mark.parametrize(("lesson", "case"), cases("falsified"), indirect=["lesson"])
-def test_a_claim_that_is_made_false_stops_its_cell(lesson, case):
-    stopped = lesson.stops(case["changes"])
+@pytest.mark.parametrize(("number", "case"), cases("falsified"))
+def test_a_claim_that_is_made_false_stops_its_cell(number, case):
+    stopped = lesson(number).stops(case["changes"])
     assert stopped, f"no cell stopped; the assertion of {case['claim']!r} holds when the claim is false"
     assert case["claim"] in joined(stopped), stopped
 
 
-@pytest.mark.parametrize(("lesson", "case"), cases("try_it"), indirect=["lesson"])
-def test_what_try_it_proposes_does_what_its_text_says(lesson, case):
-    stopped = lesson.stops(case["changes"])
+@pytest.mark.parametrize(("number", "case"), cases("try_it"))
+def test_what_try_it_proposes_does_what_its_text_says(number, case):
+    stopped = lesson(number).stops(case["changes"])
     if case["stops"]:
         assert stopped, f"ran to the end; expected to stop at {case['stops']!r}"
         assert case["stops"] in joined(stopped), stopped

@@ -1,9 +1,9 @@
 """Log-densities, sampling, entropies and Kullback-Leibler divergences of Gaussians, and of Bernoulli pixels.
 
-Every function takes tensors of shape (..., D), sums over the last dimension and returns (...), in nats, with all
-constants. A diagonal Gaussian is written as its mean `mu` and the logarithm of its variance
-`log_var`, because a network can output any real number for both. A Gaussian with any covariance Sigma is written as
-its mean and `scale_tril` (..., D, D), the lower triangular Cholesky factor L of Sigma = L L^T.
+Every function takes tensors of shape (..., d), or (..., D) for D pixels, sums over the last dimension and returns
+(...), in nats, with all constants. A diagonal Gaussian is written as its mean `mu` and the logarithm of its variance
+`log_var`, because a network can output any real number for both. A Gaussian with any covariance Sigma is written as its
+mean and `scale_tril` (..., d, d), the lower triangular Cholesky factor L of Sigma = L L^T.
 """
 
 import math
@@ -36,7 +36,7 @@ def log_normal(x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
     log N(x; mu, sigma^2) = -1/2 sum_d [log 2 pi + log sigma_d^2 + (x_d - mu_d)^2 / sigma_d^2]
 
     Args:
-        x, mu, log_var: (..., D), broadcast against each other.
+        x, mu, log_var: (..., d), broadcast against each other.
 
     Returns:
         (...)
@@ -78,11 +78,11 @@ def sample_normal(mu: Tensor, log_var: Tensor, generator: torch.Generator | None
     The reparametrization trick (Kingma & Welling 2014, section 2.4).
 
     Args:
-        mu, log_var: (..., D), of the same shape.
+        mu, log_var: (..., d), of the same shape.
         generator: source of eps; torch's global generator if None.
 
     Returns:
-        (..., D)
+        (..., d)
 
     Example:
         >>> sample_normal(torch.full((3,), 5.0), torch.full((3,), -200.0))  # no variance, no noise
@@ -96,7 +96,7 @@ def entropy_normal(log_var: Tensor) -> Tensor:
     """Differential entropy of a diagonal Gaussian, in nats: 1/2 sum_d [1 + log 2 pi + log sigma_d^2].
 
     Args:
-        log_var: (..., D).
+        log_var: (..., d).
 
     Returns:
         (...)
@@ -114,7 +114,7 @@ def kl_normal(mu_q: Tensor, log_var_q: Tensor, mu_p: Tensor, log_var_p: Tensor) 
     1/2 sum_d [sigma_q^2 / sigma_p^2 + (mu_q - mu_p)^2 / sigma_p^2 - 1 - log(sigma_q^2 / sigma_p^2)]
 
     Args:
-        mu_q, log_var_q, mu_p, log_var_p: (..., D), broadcast against each other.
+        mu_q, log_var_q, mu_p, log_var_p: (..., d), broadcast against each other.
 
     Returns:
         (...), never negative.
@@ -134,7 +134,7 @@ def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
     Kingma & Welling 2014, appendix B.
 
     Args:
-        mu, log_var: (..., D).
+        mu, log_var: (..., d).
 
     Returns:
         (...), never negative, zero only at mu = 0, log_var = 0.
@@ -173,11 +173,11 @@ def log_continuous_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
 def log_normal_full(x: Tensor, mu: Tensor, scale_tril: Tensor) -> Tensor:
     """Log-density of a Gaussian with any covariance Sigma = L L^T, in nats.
 
-    log N(x; mu, Sigma) = -1/2 [D log 2 pi + ‖L^-1 (x - mu)‖^2] - sum_d log L_dd
+    log N(x; mu, Sigma) = -1/2 [d log 2 pi + ‖L^-1 (x - mu)‖^2] - sum_i log L_ii
 
     Args:
-        x, mu: (..., D).
-        scale_tril: (..., D, D), lower triangular L with a positive diagonal.
+        x, mu: (..., d).
+        scale_tril: (..., d, d), lower triangular L with a positive diagonal.
 
     Returns:
         (...)
@@ -194,12 +194,12 @@ def sample_normal_full(mu: Tensor, scale_tril: Tensor, generator: torch.Generato
     """Draw z = mu + L eps with eps ~ N(0, I), a sample of N(mu, L L^T).
 
     Args:
-        mu: (..., D), one mean for each draw.
-        scale_tril: (..., D, D), lower triangular L; a single (D, D) is used for all draws.
+        mu: (..., d), one mean for each draw.
+        scale_tril: (..., d, d), lower triangular L; a single (d, d) is used for all draws.
         generator: source of eps; torch's global generator if None.
 
     Returns:
-        (..., D)
+        (..., d)
 
     Example:
         >>> sample_normal_full(torch.tensor([5.0, 6.0]), torch.zeros(2, 2))  # no covariance, no noise
@@ -210,10 +210,10 @@ def sample_normal_full(mu: Tensor, scale_tril: Tensor, generator: torch.Generato
 
 
 def entropy_normal_full(scale_tril: Tensor) -> Tensor:
-    """Differential entropy of a Gaussian with covariance L L^T, in nats: D/2 (1 + log 2 pi) + sum_d log L_dd.
+    """Differential entropy of a Gaussian with covariance L L^T, in nats: d/2 (1 + log 2 pi) + sum_i log L_ii.
 
     Args:
-        scale_tril: (..., D, D), lower triangular L with a positive diagonal.
+        scale_tril: (..., d, d), lower triangular L with a positive diagonal.
 
     Returns:
         (...)
@@ -228,11 +228,11 @@ def entropy_normal_full(scale_tril: Tensor) -> Tensor:
 def kl_normal_full(mu_q: Tensor, scale_tril_q: Tensor, mu_p: Tensor, scale_tril_p: Tensor) -> Tensor:
     """KL(q || p) of two Gaussians with any covariances, in nats.
 
-    1/2 [tr(Sigma_p^-1 Sigma_q) + (mu_p - mu_q)^T Sigma_p^-1 (mu_p - mu_q) - D + log det Sigma_p - log det Sigma_q]
+    1/2 [tr(Sigma_p^-1 Sigma_q) + (mu_p - mu_q)^T Sigma_p^-1 (mu_p - mu_q) - d + log det Sigma_p - log det Sigma_q]
 
     Args:
-        mu_q, mu_p: (..., D).
-        scale_tril_q, scale_tril_p: (..., D, D), lower triangular Cholesky factors with a positive diagonal.
+        mu_q, mu_p: (..., d).
+        scale_tril_q, scale_tril_p: (..., d, d), lower triangular Cholesky factors with a positive diagonal.
 
     Returns:
         (...), never negative.

@@ -22,6 +22,7 @@ __all__ = [
     "hole_ratio",
     "log_p_x",
     "mig",
+    "nudge_each",
     "nudge_test",
     "rate_distortion",
     "sap",
@@ -60,6 +61,50 @@ def nudge_test(
         agreement = (judge((logits > 0).float()).argmax(-1) == y).float().mean()
         rows.append([-log_bernoulli(x, logits).mean().item(), agreement.item()])
     return np.array(rows)
+
+
+@torch.no_grad()
+def nudge_each(
+    codes: Tensor,
+    unit: Tensor,
+    decode: Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    judge: Callable[[Tensor], Tensor],
+    sizes: Sequence[float] = (0.0, 0.1, 0.5),
+    seed: int = 0,
+    repeats: int = 10,
+) -> Tensor:
+    """Cost and recognisability of each picture decoded from nudged codes z + r L eps, eps ~ N(0, I).
+
+    Unlike `nudge_test`, it takes the unit of the nudge as a matrix, keeps the pictures apart, so that two models can be
+    compared picture by picture, and draws the same eps for every size.
+
+    Args:
+        codes: (N, d) codes of the pictures.
+        unit: (d, d), the matrix L. With the Cholesky factor of the codes' covariance, the nudges have the same
+            distribution after every linear change of the codes that the decoder undoes.
+        decode: maps codes (N, d) to log-odds of the pixels (N, D).
+        x: (N, D) binary pictures.
+        y: (N,) their classes.
+        judge: maps binary pictures (..., D) to class scores (..., classes). A pixel is 1 if its log-odds are positive.
+        sizes: of the nudges, r.
+        seed: of the nudges.
+        repeats: number of nudges of each code to average over.
+
+    Returns:
+        (len(sizes), 2, N): mean -log p(x|z) in nats, and the fraction of nudges after which the judge names y.
+    """
+    if unit.shape != (codes.shape[-1],) * 2:
+        raise ValueError(f"unit: expected a matrix {(codes.shape[-1],) * 2} for these codes, got {tuple(unit.shape)}")
+    rows = []
+    for r in sizes:
+        generator = torch.Generator().manual_seed(seed)
+        eps = torch.randn(repeats, *codes.shape, generator=generator, dtype=codes.dtype)
+        logits = decode(codes + r * eps @ unit.T)  # (repeats, N, D)
+        agrees = judge((logits > 0).to(x.dtype)).argmax(-1) == y
+        rows.append(torch.stack([-log_bernoulli(x, logits).mean(0), agrees.to(x.dtype).mean(0)]))
+    return torch.stack(rows)
 
 
 def hole_ratio(sampled: Tensor, codes_train: Tensor, codes_held: Tensor) -> float:

@@ -1,5 +1,6 @@
 """One training loop for every model of the course. It is not specific to autoencoders."""
 
+import copy
 import math
 import sys
 import time
@@ -17,11 +18,15 @@ Terms = Callable[..., dict[str, Tensor]]
 
 @dataclass
 class History:
-    """The record of `fit`: for each epoch, the mean of every term and the seconds spent on training so far."""
+    """The record of `fit`: for each epoch, the mean of every term and the seconds spent on training so far.
+
+    With `fit(..., keep_best="cost")`, `best` is the index of the epoch whose weights the model has.
+    """
 
     train: dict[str, list[float]] = field(default_factory=dict)
     held_out: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    best: int | None = None
 
 
 def one_cycle(peak: float, warm_up: float = 0.1) -> Callable[[float], float]:
@@ -51,6 +56,7 @@ def fit(
     batch_size: int = 128,
     lr: float | Callable[[float], float] = 1e-3,
     held_out: Sequence[Tensor] = (),
+    keep_best: str | None = None,
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: bool = True,
@@ -66,6 +72,8 @@ def fit(
         batch_size: the last batch of an epoch may be smaller.
         lr: Adam's learning rate, or a function of the fraction of the training done, from 0 to 1 (see `one_cycle`).
         held_out: like `data`; its terms are measured after each epoch, with the same noise every time.
+        keep_best: the name of a term. The model ends with the weights of the epoch after which this term was least on
+            `held_out` (early stopping), and `History.best` is that epoch's index. If None, with the last weights.
         seed: for the shuffling and the model's noise. The global generator is not changed.
         device: where to train; batches are moved there.
         progress: show a progress bar with the terms.
@@ -74,10 +82,13 @@ def fit(
         History: the terms for each epoch.
 
     Raises:
-        ValueError: if `terms` returns no "loss", lengths differ, or a number is out of range.
+        ValueError: if `terms` returns no "loss", lengths differ, a number is out of range, or `keep_best` is not the
+            name of a held-out term.
         FloatingPointError: if a term is not finite; the message names it. The weights are those before that step.
     """
     _check(data, epochs, batch_size)
+    if keep_best is not None and not held_out:
+        raise ValueError(f"keep_best: expected held_out data on which to measure {keep_best!r}, got none")
     model.to(device)
     parameters = [p for p in model.parameters() if p.requires_grad]
     # fused: the default Adam becomes ten times slower once the moments of dead pixels are denormal numbers
@@ -108,8 +119,14 @@ def fit(
             if held_out:
                 for name, value in mean_terms(terms, *held_out, seed=seed, device=device).items():
                     history.held_out.setdefault(name, []).append(value)
+            if keep_best is not None and _is_least(history.held_out, keep_best):
+                history.best, best_weights = epoch, copy.deepcopy(model.state_dict())
             shown = history.held_out or history.train
             bar.set_postfix({name: f"{value[-1]:.4g}" for name, value in shown.items()})
+    if keep_best is not None:
+        if history.best is None:
+            raise ValueError(f"keep_best: {keep_best!r} was not a number after any epoch")
+        model.load_state_dict(best_weights)
     return history
 
 
@@ -141,6 +158,13 @@ def _check(data, epochs, batch_size):
     for name, value in {"epochs": epochs, "batch_size": batch_size}.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}")
+
+
+def _is_least(record, name):
+    if name not in record:
+        raise ValueError(f"keep_best: expected the name of a held-out term, one of {sorted(record)}, got {name!r}")
+    *before, last = record[name]
+    return last < min((value for value in before if not math.isnan(value)), default=math.inf)
 
 
 def _check_terms(values, where):

@@ -335,11 +335,11 @@ check("autoencoder/compare", compare)
 # **Marking guide.** One point each, three at most:
 #
 # - *The first sentence needs a measurement*: the rise of the cost (or the agreement of a judge) under nudges in units of the codes' own spread, against the untouched code.
-#   In the lesson it held in part for two latents, and hardly for 16: a tenth of the spread cost less than 5 nats.
+#   A second unit, which far codes do not inflate, is worth saying. In the lesson the saying was partly true: at the best epoch a tenth of the spread cost about 5 nats, with two latents and with 16; half a spread broke many pictures.
 # - *The evidence*: distance to the nearest real digit rewards blur (a grey cloud beats real digits); and training digits say nothing about new ones. Held-out digits are
 #   needed, and for samples a measure such as the blind cost or a judge's. Half a point for only one of the two.
-# - *What is missing*: the autoencoder stopped early (or with noise in its codes), which has much of the robustness; or the remark that a VAE does not draw held-out digits
-#   better at 16 latents and keeps fewer classes: what it adds is a distribution to sample from and a bound.
+# - *What is missing*: the autoencoder stopped early (or with noise in its codes), each model at its own best epoch; or the remark that the verdict depends on the unit and on the
+#   moment at which training stops. In the lesson the VAE with 16 latents, at its best epoch, had the lower cost on held-out digits. What it adds besides is a distribution to sample from and a bound.
 #
 # No point for "the VAE regularises the latent space" without a measurement. Half a point off for a claim that contradicts the lesson's numbers.
 # <!-- END SOLUTION -->

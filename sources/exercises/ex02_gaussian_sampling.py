@@ -37,15 +37,15 @@ import torch
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu` | `(B, D)` | means |
-# | `log_var` | `(B, D)` | logarithms of the variances |
-# | `eps` | `(K, B, D)` | draws of $\mathcal N(0, I)$ |
-# | *returns* | `(K, B, D)` | draws of $\mathcal N(\mu, \mathrm{diag}(\sigma^2))$, made from this noise in the lesson's way |
+# | `mu` | `(B, d)` | means |
+# | `log_var` | `(B, d)` | logarithms of the variances |
+# | `eps` | `(K, B, d)` | draws of $\mathcal N(0, I)$ |
+# | *returns* | `(K, B, d)` | draws of $\mathcal N(\mu, \mathrm{diag}(\sigma^2))$, made from this noise in the lesson's way |
 
 
 # %%
 def sample(mu, log_var, eps):
-    """K draws for each picture: (B, D), (B, D), (K, B, D) -> (K, B, D)."""
+    """K draws for each picture: (B, d), (B, d), (K, B, d) -> (K, B, d)."""
     ### BEGIN SOLUTION
     sigma = torch.exp(log_var / 2)
     return mu + sigma * eps
@@ -63,15 +63,15 @@ check("gaussian/sample", sample)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu` | `(D,)` | the mean |
-# | `covariance` | `(D, D)` | $\Sigma$ |
-# | `eps` | `(N, D)` | draws of $\mathcal N(0, I)$, one a row |
-# | *returns* | `(N, D)` | draws of $\mathcal N(\mu, \Sigma)$, one a row, $\mu + L\varepsilon$ for each row $\varepsilon$ |
+# | `mu` | `(d,)` | the mean |
+# | `covariance` | `(d, d)` | $\Sigma$ |
+# | `eps` | `(N, d)` | draws of $\mathcal N(0, I)$, one a row |
+# | *returns* | `(N, d)` | draws of $\mathcal N(\mu, \Sigma)$, one a row, $\mu + L\varepsilon$ for each row $\varepsilon$ |
 
 
 # %%
 def sample_full(mu, covariance, eps):
-    """Draws of N(mu, covariance) from standard noise: (D,), (D, D), (N, D) -> (N, D)."""
+    """Draws of N(mu, covariance) from standard noise: (d,), (d, d), (N, d) -> (N, d)."""
     ### BEGIN SOLUTION
     scale_tril = torch.linalg.cholesky(covariance)
     return mu + eps @ scale_tril.mT  # noise in rows, hence the transpose
@@ -108,16 +108,16 @@ print("means wanted:      ", mu.tolist())
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu` | `(B, D)` | means |
-# | `log_var` | `(B, D)` | logarithms of the variances |
+# | `mu` | `(B, d)` | means |
+# | `log_var` | `(B, d)` | logarithms of the variances |
 # | `n` | a number | how many draws |
 # | `generator` | | a `torch.Generator` |
-# | *returns* | `(n, B, D)` | the draws, all independent |
+# | *returns* | `(n, B, d)` | the draws, all independent |
 
 
 # %%
 def sample_codes(mu, log_var, n, generator):
-    """n draws from each picture's q(z|x): (B, D), (B, D) -> (n, B, D)."""
+    """n draws from each picture's q(z|x): (B, d), (B, d) -> (n, B, d)."""
     ### BEGIN SOLUTION
     eps = torch.randn((n, *mu.shape), generator=generator, dtype=mu.dtype)  # fresh for each draw, picture and latent
     return sample(mu, log_var, eps)
@@ -136,14 +136,14 @@ check("gaussian/repair", sample_codes)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu` | `(B, D)` | means |
-# | `log_var` | `(B, D)` | logarithms of the variances |
+# | `mu` | `(B, d)` | means |
+# | `log_var` | `(B, d)` | logarithms of the variances |
 # | *returns* | `(B,)`, `(B,)` | mean of $\lvert z\rvert^2$; standard deviation of $\lvert z\rvert^2$ |
 
 
 # %%
 def squared_length(mu, log_var):
-    """Mean and standard deviation of |z|^2 for z ~ N(mu, diag(exp(log_var))): (B, D), (B, D) -> (B,), (B,)."""
+    """Mean and standard deviation of |z|^2 for z ~ N(mu, diag(exp(log_var))): (B, d), (B, d) -> (B,), (B,)."""
     ### BEGIN SOLUTION
     variance = log_var.exp()
     # z^2 = mu^2 + 2 mu sigma eps + sigma^2 eps^2; eps and eps^2 are uncorrelated, with variances 1 and 2
@@ -176,13 +176,13 @@ for name, truth, found in zip(
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `covariance` | `(D, D)` | $\Sigma$, the covariance of the true posterior |
-# | *returns* | `(D,)`, a number | `log_var` of the best $q$; the nats lost |
+# | `covariance` | `(d, d)` | $\Sigma$, the covariance of the true posterior |
+# | *returns* | `(d,)`, a number | `log_var` of the best $q$; the nats lost |
 
 
 # %%
 def best_log_var(covariance):
-    """log sigma^2 (D,) of the diagonal q on which a VAE's encoder settles, and the nats that its bound loses."""
+    """log sigma^2 (d,) of the diagonal q on which a VAE's encoder settles, and the nats that its bound loses."""
     ### BEGIN SOLUTION
     precision = torch.linalg.inv(covariance)
     log_var = -precision.diagonal().log()
@@ -217,19 +217,19 @@ for rho in (0.0, 0.5, 0.9, 0.99):
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `z` | `(S, N, D)` | N draws of each sampler |
-# | `mu` | `(D,)` | the mean that all of them claim |
-# | `covariance` | `(D, D)` | the covariance that all of them claim |
+# | `z` | `(S, N, d)` | N draws of each sampler |
+# | `mu` | `(d,)` | the mean that all of them claim |
+# | `covariance` | `(d, d)` | the covariance that all of them claim |
 # | *returns* | a list | S words from the list above |
 
 
 # %%
 def judge_samplers(z, mu, covariance):
-    """What is wrong with each of S samplers of N(mu, covariance): (S, N, D), (D,), (D, D) -> a list of S words."""
+    """What is wrong with each of S samplers of N(mu, covariance): (S, N, d), (d,), (d, d) -> a list of S words."""
     ### BEGIN SOLUTION
     words = []
-    for draws in z - mu:  # (N, D)
-        products = draws[:, :, None] * draws[:, None, :]  # (N, D, D), covariances on average
+    for draws in z - mu:  # (N, d)
+        products = draws[:, :, None] * draws[:, None, :]  # (N, d, d), covariances on average
         misses = []
         for values, truth in ((draws, 0 * mu), (products, covariance)):
             error = values.std(0) / math.sqrt(len(values))
@@ -252,7 +252,7 @@ check("gaussian/samplers", judge_samplers)
 
 # %%
 everything = sample_codes(mu, log_var, 4000, torch.Generator().manual_seed(0))
-pair = torch.stack([drawn.flatten(1), everything.flatten(1)])  # (2, N, B * D)
+pair = torch.stack([drawn.flatten(1), everything.flatten(1)])  # (2, N, B * d)
 print("the colleague's and yours:", judge_samplers(pair, mu.flatten(), torch.diag(log_var.flatten().exp())))
 
 # %% [markdown]

@@ -36,14 +36,14 @@ import torch
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu`, `log_var` | `(B, D)` each | the encoder's output |
-# | `eps` | `(B, D)` | noise from $\mathcal N(0, 1)$ |
-# | *returns* | `(B, D)` | $z$ |
+# | `mu`, `log_var` | `(B, d)` each | the encoder's output |
+# | `eps` | `(B, d)` | noise from $\mathcal N(0, 1)$ |
+# | *returns* | `(B, d)` | $z$ |
 
 
 # %%
 def sample(mu, log_var, eps):
-    """z ~ N(mu, exp(log_var)) from noise, three tensors (B, D) -> (B, D)."""
+    """z ~ N(mu, exp(log_var)) from noise, three tensors (B, d) -> (B, d)."""
     ### BEGIN SOLUTION
     return mu + (log_var / 2).exp() * eps
     ### END SOLUTION
@@ -165,14 +165,14 @@ for name, found in (("plain", plain), ("with baseline", better)):
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu`, `log_var` | `(B, D)` each | the encoder's output |
+# | `mu`, `log_var` | `(B, d)` each | the encoder's output |
 # | `generator` | `torch.Generator` | the source of all noise |
-# | *returns* | `(B, D)` | a sample $z$ for each picture |
+# | *returns* | `(B, d)` | a sample $z$ for each picture |
 
 
 # %%
 def sample_repaired(mu, log_var, generator):
-    """A sample of N(mu, exp(log_var)) for every picture and latent: (B, D), (B, D) -> (B, D)."""
+    """A sample of N(mu, exp(log_var)) for every picture and latent: (B, d), (B, d) -> (B, d)."""
     ### BEGIN SOLUTION
     eps = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)  # a number for every picture and latent
     return mu + (log_var / 2).exp() * eps

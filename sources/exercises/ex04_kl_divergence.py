@@ -62,14 +62,14 @@ check("kl/discrete", kl_discrete)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu` | `(B, D)` | means |
-# | `log_var` | `(B, D)` | logarithms of the variances |
+# | `mu` | `(B, d)` | means |
+# | `log_var` | `(B, d)` | logarithms of the variances |
 # | *returns* | `(B,)` | $\mathrm{KL}(q(z\mid x)\,\|\,\mathcal N(0, I))$, one number for each picture |
 
 
 # %%
 def kl_to_standard_normal(mu, log_var):
-    """KL(N(mu, diag(exp(log_var))) ‖ N(0, I)) in nats: (B, D), (B, D) -> (B,)."""
+    """KL(N(mu, diag(exp(log_var))) ‖ N(0, I)) in nats: (B, d), (B, d) -> (B,)."""
     ### BEGIN SOLUTION
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1)
     ### END SOLUTION
@@ -86,14 +86,14 @@ check("kl/standard_normal", kl_to_standard_normal)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu_q`, `log_var_q` | `(B, D)` each | the distribution that $z$ is drawn from |
-# | `mu_p`, `log_var_p` | `(B, D)` each | the distribution that it is compared with |
+# | `mu_q`, `log_var_q` | `(B, d)` each | the distribution that $z$ is drawn from |
+# | `mu_p`, `log_var_p` | `(B, d)` each | the distribution that it is compared with |
 # | *returns* | `(B,)` | $\mathrm{KL}(q\,\|\,p)$ |
 
 
 # %%
 def kl_normals(mu_q, log_var_q, mu_p, log_var_p):
-    """KL(q ‖ p) of diagonal Gaussians in nats: four tensors (B, D) -> (B,)."""
+    """KL(q ‖ p) of diagonal Gaussians in nats: four tensors (B, d) -> (B,)."""
     ### BEGIN SOLUTION
     squared = log_var_q.exp() + (mu_q - mu_p) ** 2  # E_q of the squared distance from p's mean
     return 0.5 * (log_var_p - log_var_q + squared / log_var_p.exp() - 1).sum(-1)
@@ -112,8 +112,8 @@ check("kl/normals", kl_normals)
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `mu`, `log_var` | `(D,)` each | the encoder's output for one picture |
-# | `eps` | `(N, D)` | samples of $\mathcal N(0, I)$ |
+# | `mu`, `log_var` | `(d,)` each | the encoder's output for one picture |
+# | `eps` | `(N, d)` | samples of $\mathcal N(0, I)$ |
 # | *returns* | two numbers | the estimate of the KL; its standard error |
 
 
@@ -122,7 +122,7 @@ def estimate_kl(mu, log_var, eps):
     """Monte Carlo estimate of KL(N(mu, diag(exp(log_var))) ‖ N(0, I)) and its standard error, in nats."""
     ### BEGIN SOLUTION
     sigma = (log_var / 2).exp()
-    z = mu + sigma * eps  # (N, D), samples of q
+    z = mu + sigma * eps  # (N, d), samples of q
     q, p = torch.distributions.Normal(mu, sigma), torch.distributions.Normal(torch.zeros_like(mu), 1.0)
     ratio = (q.log_prob(z) - p.log_prob(z)).sum(-1)  # (N,)
     return ratio.mean(), ratio.std() / math.sqrt(len(ratio))

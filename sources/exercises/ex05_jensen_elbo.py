@@ -123,7 +123,7 @@ check("elbo/k_sample_bound", k_sample_bound)
 # %% [markdown]
 # ## 4. One ξ for all
 #
-# *3 points, 15 minutes.* In section 4 of the lesson every uncertain margin $t_i \sim \mathcal N(m_i, s_i^2)$ got a $\xi$ of its own. Now there may be only **one $\xi > 0$ for the whole batch**. Choose the one that makes
+# *3 points, 15 minutes.* In section 17 of the lesson (optional) every uncertain margin $t_i \sim \mathcal N(m_i, s_i^2)$ got a $\xi$ of its own. Now there may be only **one $\xi > 0$ for the whole batch**. Choose the one that makes
 # the *sum* of the bounds on $\mathbb E[\log\sigma(t_i)]$ as large as possible, and return it with the bound of every margin.
 # The same happens in a VAE: one encoder has to serve all pictures, and none of them gets exactly the $q$ that would be best for it.
 #

@@ -526,7 +526,7 @@ assert parts["held out"][2] > parts["held out"][1] - 0.01
 print("Held out, diagonal Gaussians lose less than 0.3 nats on average, the encoder over five times as much.")
 
 # %% [markdown]
-# Here diagonal Gaussians are good enough: on average the best one comes very close to the posterior. The encoder does not find it. Lesson 01 saw the same from outside: the decoder could draw held-out digits, but the encoder put them in the wrong place. So part of what looks like overfitting of the *model* is overfitting of its *encoder*.
+# Here diagonal Gaussians are good enough: on average the best one comes very close to the posterior. The encoder does not find it. Lesson 01 saw the same from outside (its optional section 9): many held-out digits were drawn better from codes that were sampled blindly than from the encoder's own. So part of what looks like overfitting of the *model* is overfitting of its *encoder*.
 # Cremer et al. 2018 found the same on larger models. It depends on the model: this decoder was trained to have posteriors that a diagonal Gaussian can match.
 #
 # ## 6. Is training on a bound "stricter"?

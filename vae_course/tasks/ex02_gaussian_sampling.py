@@ -270,7 +270,7 @@ def uniform_of_unit_variance(shape, generator):
 
 
 def drawn_codes(mu, log_var, n, generator, *, noise=torch.randn, shared=(), power=0.5):
-    """Draw μ + exp(power · log σ²) ε: (n, B, D), with the same ε along the `shared` axes. Right by default."""
+    """Draw μ + exp(power · log σ²) ε: (n, B, d), with the same ε along the `shared` axes. Right by default."""
     shape = (n, *mu.shape)
     eps = noise([1 if axis in shared else size for axis, size in enumerate(shape)], generator=generator)
     return mu + (power * log_var).exp() * eps.expand(shape)
@@ -691,7 +691,7 @@ def samplers(z, mu, covariance):
 
 
 def products(draws):
-    """All products of two coordinates: (S, N, D) -> (S, N, D, D)."""
+    """All products of two coordinates: (S, N, d) -> (S, N, d, d)."""
     return draws[..., :, None] * draws[..., None, :]
 
 
@@ -706,12 +706,12 @@ def misses(values, claimed):
 
 
 def differences(z, mu, covariance):
-    """Means (S, D) and covariances (S, D, D) minus the claim."""
+    """Means (S, d) and covariances (S, d, d) minus the claim."""
     return z.mean(1) - mu, products(z - mu).mean(1) - covariance
 
 
 def first_fault(mean_off, covariance_off, limit=5.0, looked_at=(MEAN, VARIANCE, COVARIANCE)):
-    """The first kind of moment of each sampler that is off by more than the limit: (S, D), (S, D, D) -> S words."""
+    """The first kind of moment of each sampler that is off by more than the limit: (S, d), (S, d, d) -> S words."""
     wrong_entries = covariance_off.abs() > limit
     upper = torch.triu_indices(*covariance_off.shape[1:], 1)
     faults = {

@@ -338,7 +338,7 @@ def draw_repaired(rng):
 
 
 def repaired(mu, log_var, generator):
-    """z = μ + σε with noise of the shape of μ (lesson 03, sections 3 and 9)."""
+    """z = μ + σε with noise of the shape of μ (lesson 03, sections 3 and 6)."""
     sigma = (log_var / 2).exp()
     return mu + sigma * torch.randn(mu.shape, generator=generator)
 
@@ -374,7 +374,7 @@ REPAIRED = Task(
         Mistake(
             "noise shared by the batch",
             "All pictures of a batch get the same noise. Each sample by itself looks right, but their errors no "
-            "longer average out. How many random numbers does a batch of shape (B, D) need?",
+            "longer average out. How many random numbers does a batch of shape (B, d) need?",
             lambda mu, log_var, generator: mu + sigma_of(log_var) * shared_noise(mu, generator),
             lambda mu, log_var, generator: mu + log_var.exp() * shared_noise(mu, generator),
         ),
@@ -386,7 +386,7 @@ REPAIRED = Task(
         Mistake(
             "noise shared by the latents",
             "All latents of a picture get the same noise, so that they move together. How many random numbers "
-            "does a batch of shape (B, D) need?",
+            "does a batch of shape (B, d) need?",
             lambda mu, log_var, generator: mu + sigma_of(log_var) * torch.randn((len(mu), 1), generator=generator),
             lambda mu, log_var, generator: mu + sigma_of(log_var) * torch.randn((1,), generator=generator),
         ),

@@ -110,7 +110,7 @@ def standard_normal(mu, log_var):
 
 
 def kl_of_latents(mu, log_var):
-    """½ (μ² + σ² − 1 − log σ²) for each latent: (B, D). Lesson 04, equation (5); Kingma & Welling 2014, appendix B."""
+    """½ (μ² + σ² − 1 − log σ²) for each latent: (B, d). Lesson 04, equation (5); Kingma & Welling 2014, appendix B."""
     return 0.5 * (mu**2 + log_var.exp() - 1 - log_var)
 
 
@@ -263,7 +263,7 @@ def estimate(mu, log_var, eps):
 
 
 def log_ratios(z, mu, log_var):
-    """log q(z) − log p(z) of each row of z: (N, D) -> (N,)."""
+    """log q(z) − log p(z) of each row of z: (N, d) -> (N,)."""
     q, p = Normal(mu, (log_var / 2).exp()), Normal(torch.zeros_like(mu), 1.0)
     return (q.log_prob(z) - p.log_prob(z)).sum(-1)
 

@@ -151,7 +151,7 @@ def draw_exact(rng):
 
 
 def exact(p_z, p_x_given_z, q_z_given_x):
-    """Compute KL(q ‖ p(z|x)), and the ELBO as log p(x) minus that KL (lesson 05, section 5)."""
+    """Compute KL(q ‖ p(z|x)), and the ELBO as log p(x) minus that KL (lesson 05, section 4)."""
     p_z, likelihood, q = (np.asarray(value) for value in (p_z, p_x_given_z, q_z_given_x))
     evidence = likelihood @ p_z
     difference = rel_entr(q, likelihood * p_z / evidence[:, None]).sum(1)
@@ -282,7 +282,7 @@ def draw_k_sample_bound(rng):
 
 
 def k_sample_bound(log_p_x_given_z, log_p_z, log_q_z_given_x):
-    """Compute the log of the mean weight: Burda, Grosse & Salakhutdinov 2016 (lesson 05, section 10)."""
+    """Compute the log of the mean weight: Burda, Grosse & Salakhutdinov 2016 (lesson 05, section 9)."""
     log_w = (log_p_x_given_z + log_p_z - log_q_z_given_x).numpy()
     return logsumexp(log_w, axis=0, b=1 / len(log_w))
 
@@ -408,7 +408,7 @@ def quadratic_term(second_moment, xi):
 
 
 def expected_bound(m, second_moment, xi):
-    """Compute the bound on E[log σ(t)] for E[t] = m and E[t²] = second_moment (lesson 05, section 4)."""
+    """Compute the bound on E[log σ(t)] for E[t] = m and E[t²] = second_moment (lesson 05, section 17)."""
     return logsigmoid(xi) + (m - xi) / 2 - quadratic_term(second_moment, xi)
 
 
