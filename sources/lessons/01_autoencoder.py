@@ -292,7 +292,7 @@ def nudge(z, r, generator):
 
 # %% [markdown]
 # (Lesson 07 and the exercise use this `nudge`.) Is its unit fair? Nothing in the loss fixes the axes of the code. Turn all codes by an angle, and turn them
-# back before the decoder: every picture is drawn as before. So the steps, turned back, should not depend on the angle either.
+# back before the decoder: every picture is drawn as before. So a fair nudge damages both alike: a step in turned axes, turned back, should have the same distribution as one in the old axes.
 #
 # In general the unit is a matrix $L$, and $z' = z + r\,L\,\varepsilon$. If $L$ is diagonal and holds the standard deviations, this is the nudge above. Another choice is the *Cholesky factor*: a triangular $L$ with $LL^\top$ = covariance of the
 # codes (lesson 02 derives it). The step $L\varepsilon$ has covariance $LL^\top$. Take section 1's four points as codes, and turn them by 45°.
@@ -429,7 +429,7 @@ plotting.show(
 # - The **VAE**. Its encoder gives a mean and a variance for each code, and the decoder gets one sample of that Gaussian. The loss has a second term, the *KL*,
 #   that keeps the codes near $\mathcal N(0, I)$, the *prior*. Lessons 02 to 07 take this apart. Today it is a black box that we only measure.
 #
-# Each model keeps the weights of the epoch at which the choosing digits cost least. All are measured with clean pictures. The *untouched* code of the VAE
+# Each model keeps the weights of its best epoch, among those trained here. All are measured with clean pictures. The *untouched* code of the VAE
 # is the mean, without sampling. The late autoencoder stays as a contrast.
 
 
@@ -632,14 +632,14 @@ for r in (0.1, 0.5):
 assert (over_seeds("bulk: rise at 0.1", 2, *best_vae) - over_seeds("bulk: rise at 0.1", 2, *best_ae)).mean() < 1
 assert counts("cost", 2, best_vae, best_ae) == -1
 print("Two latents, best epochs: in the unit of the spread the VAE's cost rises less than the autoencoder's.")
-print("In the unit of the bulk it rises more, by less than 1 nat at a tenth. The untouched cost is lower.")
+print("In the unit of the bulk it rises more, by less than 1 nat at a tenth. The VAE's untouched cost is lower.")
 
 # %%
 for other in (best_ae, best_vae):
     assert counts("spread: rise at 0.1", 2, best_dae, other) == counts("bulk: rise at 0.1", 2, best_dae, other) == 1
 assert counts("cost", 2, best_dae, best_ae) == -1
 assert counts("cost", 2, best_dae, best_vae) == 0
-print("Denoising lowers the autoencoder's cost, and makes it the most brittle of the three in both units.")
+print("Denoising lowers the autoencoder's cost. At its best epoch it is the most brittle of the three in both units.")
 print("(Two latents, best epochs.) The difference between its cost and the VAE's does not count.")
 
 # %% [markdown]
@@ -663,13 +663,13 @@ longer = {kind: over_seeds("cost", 2, kind, "end") - over_seeds("cost", 2, kind)
 assert (longer["autoencoder"] - longer["VAE"]).min() > 10
 assert np.abs(climb(2, "autoencoder", 2.75) - climb(2, "VAE", 2.75)).max() < 6
 print("Trained on, the autoencoder costs more and is more brittle, in both units. Yet the judge recognises more.")
-print("After 300 epochs its cost has climbed by over 10 nats more than the VAE's, and it is more brittle at a tenth;")
-print("at half the unit of the bulk no difference counts. At 2.75 times their best epochs both costs have climbed")
-print("alike, within 6 nats.")
+print("After 300 epochs the autoencoder's cost has climbed by over 10 nats more than the VAE's.")
+print("It is then more brittle than the VAE at a tenth; at half the unit of the bulk no difference counts.")
+print("At 2.75 times their best epochs both costs have climbed alike, within 6 nats.")
 
 # %% [markdown]
 # So the autoencoder's cost suffers more than the VAE's after the same number of epochs, but not at the same multiple of the best epoch. (At epoch 300 the autoencoder is at 5.4 times its best epoch, and the VAE at 2.9 times.)
-# The denoising autoencoder's cost hardly climbs, but it grows more brittle.
+# The denoising autoencoder's cost has hardly climbed by epoch 300, which is only 1.8 times its best epoch. With sixteen latents it climbs too (right panel above).
 #
 # ## 7. Sixteen numbers
 #
@@ -714,7 +714,7 @@ print("At epoch 90, choosing digits cost the VAE over 4 nats more than the autoe
 # Cost and judge can disagree. The judge sees only which pixels are more likely ink, and not how sure the decoder is of them.
 #
 # With sixteen numbers and both at their best epochs, **the VAE has the lower cost and is less brittle, in both units**. The lead in cost
-# is a few nats, and it takes patience. Look at the right panel of the figure again: whoever stops both at epoch 90 concludes the opposite.
+# is a few nats, and it takes patience. Look at the right panel of the figure again: whoever stops both at epoch 90 concludes the opposite about the cost.
 #
 # And the first saying, that a nudge breaks the picture? Both tables can answer.
 
@@ -775,7 +775,7 @@ assert max(by_cholesky) < 1.12 * min(by_cholesky)
 print("With the Cholesky factor the rise is the same for every angle, within 12 %.")
 
 # %% [markdown]
-# In the coordinate-wise unit the rise changes with the angle. By how much depends on the run.
+# In the coordinate-wise unit the rise changes with the angle.
 
 # %% [markdown]
 # ## 9. The encoder's fault or the decoder's? (optional)
@@ -792,7 +792,7 @@ def sample_like(z, n, generator):
 
 
 # %% [markdown]
-# Then average the probability of the digit over $K$ such codes. (The table of lesson 00 samples the prior instead.)
+# Then average the probability of the digit over $K$ such codes. (In lesson 00, $p(x)$ is the average over the prior. Here the codes come from the Gaussian fitted to the codes.)
 #
 # $$p(x) \approx \frac1K \sum_{k=1}^K p(x\mid z_k), \qquad \text{blind cost} = -\log p(x).$$
 #
@@ -858,7 +858,7 @@ print("On average it is lower by over 15 nats. The VAE's is lower too, by over 2
 #
 # The estimate has a bias. The average of $K$ probabilities is right on average, but its negative logarithm is too high on average (lesson 05 proves it).
 # So the true difference is larger still, and with 1,000 codes in place of 10,000 it comes out smaller, as printed. With sixteen numbers the bias spoils the
-# measure: hardly any blind code lands near a given digit's. Lesson 10 has the remedy.
+# measure: a blind code rarely lands near a given digit's. Lesson 10 shows this, and has the remedy.
 #
 # ## 10. Three tempting measures (optional)
 #
@@ -876,18 +876,21 @@ cloud = x_train.mean(0, keepdim=True)
 logits_cloud = torch.logit(cloud, eps=1e-3)
 print(f"distance: real held-out digits {to_nearest_real(x_held):.1f}, the grey cloud {to_nearest_real(cloud):.1f}")
 print(f"blind cost of held-out digits, if every drawing is the cloud: {blind_cost(x_held, logits_cloud):.0f} nats")
-logits_real = torch.logit(x_train, eps=1e-3)
-print(f"the same, if the drawings are the 1,000 real training digits: {blind_cost(x_held, logits_real):.0f} nats")
+real = {sure: blind_cost(x_held, torch.logit(x_train, eps=1 - sure)) for sure in (0.999, 0.95)}
+for sure, cost in real.items():
+    print(f"the same, if the drawings are real training digits, each pixel with probability {sure}: {cost:.0f} nats")
 
 # %%
 assert to_nearest_real(cloud) < to_nearest_real(x_held) - 0.3
-assert blind_cost(x_held, logits_real) > 100 + blind_cost(x_held, logits_cloud)
-print("By distance the cloud beats real digits by over 0.3; by blind cost it beats them too, by over 100 nats.")
+assert real[0.999] > 100 + blind_cost(x_held, logits_cloud)
+assert real[0.95] < blind_cost(x_held, logits_cloud)
+print("By distance the cloud beats real digits by over 0.3. By blind cost it beats them by over 100 nats if they are")
+print("drawn with a certainty of 0.999, and loses if they are drawn with 0.95.")
 
 # %% [markdown]
 # By distance the grey cloud is *more* realistic than real digits are. Sharp pictures are far apart
-# because their strokes miss each other; blur is near to everything. **Distance to the nearest real digit rewards blur.** So does the blind cost:
-# it charges a sharp drawing for every pixel that it states wrongly and with confidence (here 0.999).
+# because their strokes miss each other; blur is near to everything. **Distance to the nearest real digit rewards blur.** The blind cost
+# punishes something else: pixels that are stated wrongly and with too much certainty.
 #
 # The second measure looks at codes in place of pictures. How far do blindly sampled codes lie from the nearest code of a training digit,
 # compared with the codes of held-out digits? Near 1, the samples land where codes are. Above 1, they land in holes or outside.
@@ -912,7 +915,7 @@ with torch.no_grad():
 
 # %% [markdown]
 # The trap: this ratio judges the Gaussian that we
-# fitted as much as the model. Other ways of sampling codes would find fewer holes. So we conclude nothing about the models from it.
+# fitted as much as the model. Other ways of sampling codes might find fewer holes. So we conclude nothing about the models from it.
 #
 # The third measure is the *largest jump*. Walk in 19 equal steps from one held-out code to another. What share of all the change in the picture falls
 # into the largest step? Perfectly even steps would have 1/19 = 0.053. Our digits come in rounds
@@ -986,7 +989,7 @@ linear_history = fit(linear, squared_error, centred, epochs=500, batch_size=1000
 # %% [markdown]
 # Two questions, two numbers. *Same plane?* Two planes have two principal angles between them, both 0 when the planes
 # are one (`scipy.linalg.subspace_angles`, against scikit-learn's PCA). *Same vectors?* The cosine of a column
-# with a component is ±1 when they point the same way or oppositely. Both columns have to do so, each with its own component.
+# with a component is ±1 when they point the same way or oppositely. The vectors are the same only if one column matches the first component and the other the second.
 
 # %% tags=["nbval-ignore-output"]
 from scipy.linalg import subspace_angles
@@ -1034,7 +1037,7 @@ print("With other axes, the same pictures.")
 # - Choose a unit that does not depend on the axes of the code.
 # - Compare models at their own best epochs, and name the measure that chose them: the best epoch by cost is not the best by agreement.
 #   Choose the epoch on one set of pictures, and score on another.
-# - Compare with the untouched code, and with the mean code of a VAE. A sample of its encoder's Gaussian has been nudged already.
+# - Measure the damage from the untouched code. For a VAE that is the mean: a sample already contains noise.
 # - Distance to the nearest real picture rewards blur.
 # - Sum nats over the pixels of a picture. Averages per pixel hide a factor of 784.
 #
@@ -1043,14 +1046,14 @@ print("With other axes, the same pictures.")
 # - A linear autoencoder keeps the directions in which the pictures differ most. It finds their plane, not the principal components themselves.
 # - *"It draws well only at isolated points; nudge a code and the picture breaks":* **partly true.** It depends on the nudge and on the training.
 #   At its best epoch, a tenth of the spread raises the cost of held-out digits by 5.0 nats with two latents, 4.8 with sixteen. Agreement falls by under 0.05.
-#   Trained on to the end, its cost rises by 21.4 and 25.4 nats. Half a spread breaks many pictures, in every model.
+#   After training to the end, the same nudge raises its cost by 21.4 and 25.4 nats. Half a spread breaks many pictures, in every model.
 # - *"A VAE cures that":* **partly true.** At the best epochs and with sixteen latents, the VAE is less brittle than the autoencoder in both units.
 #   With two latents it depends on the unit. A tenth of the spread raises the VAE's cost by 2.4 nats, against 5.0. A tenth of the bulk raises it by 1.9, against 1.3.
 #   It is no cure: half a spread raises the VAE's cost by 46.5 nats with two latents, and by 63.3 with sixteen.
-# - After the same number of epochs, training on has raised the autoencoder's cost more than the VAE's. At the same multiple of the best epoch, both have risen alike with two latents, and the autoencoder's more with sixteen.
-# - With sixteen latents, each at its best epoch, the VAE draws held-out digits at a lower cost than the autoencoder: 122.8 nats against 128.2. By agreement it leads at the best epochs,
+# - After the same number of epochs, training on has raised the autoencoder's cost more than the VAE's. At 2.75 times the best epoch, both have risen alike with two latents, and the autoencoder's more with sixteen (choosing digits).
+# - With sixteen latents, each at its best epoch, the VAE draws held-out digits at a lower cost than the autoencoder: 122.8 nats against 128.2. By agreement its lead counts at the best epochs (the VAE's is later),
 #   and no longer after 450 epochs.
-# - With two latents and at the best epochs, the denoising autoencoder has a lower cost than the plain one. By the rise of its cost it is the most brittle of the three.
+# - With two latents and at the best epochs, the denoising autoencoder has a lower cost than the plain one, and is the most brittle of the three. It trains three times as long until then.
 #
 # **Back:** [00 · Start here](00_start_here.ipynb). **Next:** [02 · Sampling from a Gaussian](02_gaussian_sampling.ipynb), the first part of the black box of section 5.
 #
