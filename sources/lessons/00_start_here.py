@@ -196,7 +196,7 @@ half_drawn.ask()
 
 # %% [markdown]
 # How good is a drawn face? The probe reads its factors, and `render` draws the exact face that has them. The **misfit** is the root mean square difference of the two pictures' greys, in points.
-# A point is one percent of the range from black to white. Readings beyond −1 or 1 are set to −1 or 1, and glasses to none or full. So greys that no real face has count as misfit, and half-drawn glasses too. What the misfit does not see is a lack of variety. So we print how much the width of the faces varies.
+# A point is one percent of the range from black to white. Readings beyond −1 or 1 are set to −1 or 1, and glasses to none or full. So two things count as misfit: greys that no real face has, and half-drawn glasses. Real faces do not get 0, because the readings are not exact. What the misfit does not see is a lack of variety. So we print how much the width of the faces varies.
 #
 # We measure 1,000 pictures of each kind:
 #
@@ -260,8 +260,8 @@ assert max(half["held out"], half["redrawn"]) < 0.02
 assert min(half["prior"], share) > 0.15
 assert half["by glasses"] < share / 2 < half["by smile"]
 print("Half-drawn glasses: on over 15 % of faces from prior and fitted normal, on under 2 % of real and redrawn ones.")
-print("With a normal for each group, those with glasses and those without, there are less than half as many.")
-print("With a normal for each of two groups by smile, there are more than half as many.")
+print("With a normal for each group, those with glasses and those without, fewer than half as many faces have them.")
+print("With a normal for each of two groups by smile, more than half as many faces have them.")
 
 # %%
 assert (misfit(prior) - misfit(fitted)).mean() > 1
@@ -282,14 +282,14 @@ plotting.show(figure, "Faces: real; prior, darker; fitted. Both lower rows show 
 # Blurred faces have a large misfit, so blur is not rewarded. The redrawn faces are the decoder's drawings from the latents of real faces.
 #
 # Draws from the prior lie elsewhere. Were the latents of 6,000 faces distributed like the prior, their mean would be within 0.1 of the origin. It is 3.1 away here.
-# The prior's faces are dark because the decoder draws dark faces around the origin. Moved to the mean latents, it draws them as grey as real ones, but too much alike: the latents also spread more than the prior.
+# The prior's faces are dark because the decoder draws dark faces around the origin. Moving the prior to the mean of the latents lowers the misfit as much as the fitted normal does, and cures the grey. But these faces are too much alike in width. This suggests that the latents spread more than the prior.
 #
-# The loss itself is against this offset. The KL contains $\frac12\mu^2$ for each latent. Subtract the mean from all latents, and let the decoder add it again. No drawing changes, and the KL falls by half the squared distance, 5 nats here. So training has not converged (lesson 08).
+# The loss would be lower without this offset. The KL contains $\frac12\mu^2$ for each latent. Subtract the mean from all latents, and let the decoder add it again. No drawing changes, and the KL falls by half the squared distance, 5 nats here. So training has not converged (lesson 08).
 # The KL term pulls the $q(z\mid x)$ of each picture towards $\mathcal N(0, I)$. It does not follow that the latents of all pictures *together* are distributed like that.
 # Three times the epochs do not remove the offset: the mean is then even farther away (section 10). Lessons 04 and 08 explain what the pull achieves.
 #
 # The fitted normal does not cure the glasses. Its single peak lies between the faces with glasses and those without.
-# With a normal for each of these groups, few half-drawn glasses are left. With two normals for smiling and frowning faces, there are as many as with one. The double outlines in the figure were not counted.
+# With a normal for each of these groups, few half-drawn glasses are left. With two normals for smiling and frowning faces, there are about as many as with one. The double outlines in the figure were not counted.
 #
 # ## 7. Second picture: a path
 #
@@ -415,7 +415,7 @@ print("For each of 100 faces, the best of 1,000 guesses is behind one draw from 
 # ## 10. Three times as long (optional)
 #
 # With five seeds, we trained for 20 and for 60 epochs.
-# *distance* is that of the latents' mean from the origin. The next five rows are misfits. The rest are shares: of faces with half-drawn glasses (*unclear*), of faces with glasses after the vector, and of a factor's range (*most_moved*).
+# *distance* is that of the latents' mean from the origin. The next five rows are misfits. *unclear* is a share of faces with half-drawn glasses, and *glasses_seen* of those with glasses after the vector. *most_moved* is how far the most-moved other factor moves, as a share of its range.
 
 # %%
 table, about = data.long_run("00_three_times_as_long")
@@ -506,14 +506,14 @@ print("Each time, over 15 % of drawings have half-drawn glasses, and the vector'
 #
 # - The VAE never saw a factor. The probe did. It is our measuring instrument, not part of the model.
 # - The pictures shown are the decoder's *means*. A sample of $p(x\mid z)$ would have noise on every pixel.
-# - Nothing here shows how *probable* the faces are under the model. Lessons 05 and 10 do.
+# - Here we saw only a lower bound on how probable the faces are under the model. Lessons 05 and 10 say more.
 #
 # ## Summary
 #
 # - Neither $p(x)$ nor the posterior has a known formula, so an encoder stands in for the posterior.
 # - Without labels, ten numbers kept all nine factors of a face ($R^2$ above 0.85 each).
 # - Faces from a normal fitted to real latents were better than those from the prior: the misfit was lower by over 1 point. Half-drawn glasses were common in both.
-# - Halfway between two faces, the drawing from the latents had a lower misfit than the cross-fade, by over 1.5 points. If one of the two wore glasses, the drawing had half-drawn glasses.
+# - Halfway between two faces, the drawing from the latents had a lower misfit than the cross-fade, by over 1.5 points. If one of the two wore glasses, the drawing nearly always had half-drawn ones.
 # - A difference of averages put glasses on over 95 % of the people. It moved each other factor by less than 10 % of its range, on average over people.
 # - This was shown for drawn faces with independent factors and one small network.
 #

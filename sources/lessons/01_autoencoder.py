@@ -20,7 +20,7 @@
 # 2. **a variational autoencoder (VAE) cures that**.
 #
 # **The question of this lesson: are these true, and by how much?** You will train both on the same real digits.
-# You will nudge the codes of both by the same fraction of their spread, and read the damage in numbers.
+# You will nudge the codes of both, and read the damage in numbers.
 #
 # *You need:* to have trained a small PyTorch network; covariance, eigenvalues and log-probabilities at the level of a first course.
 # *Time:* 90 minutes for the core, 30 more for the optional sections, a minute or two to run.
@@ -292,7 +292,7 @@ def nudge(z, r, generator):
 
 # %% [markdown]
 # (Lesson 07 and the exercise use this `nudge`.) Is its unit fair? Nothing in the loss fixes the axes of the code. Turn all codes by an angle, and turn them
-# back before the decoder: every picture is drawn as before. So a fair nudge damages both alike: a step in turned axes, turned back, should have the same distribution as one in the old axes.
+# back before the decoder: every picture is drawn as before. So a fair nudge damages the turned and the unturned autoencoder alike: a step in turned axes, turned back, should have the same distribution as one in the old axes.
 #
 # In general the unit is a matrix $L$, and $z' = z + r\,L\,\varepsilon$. If $L$ is diagonal and holds the standard deviations, this is the nudge above. Another choice is the *Cholesky factor*: a triangular $L$ with $LL^\top$ = covariance of the
 # codes (lesson 02 derives it). The step $L\varepsilon$ has covariance $LL^\top$. Take section 1's four points as codes, and turn them by 45°.
@@ -394,7 +394,9 @@ damage.reveal(damage.choices[2 if abs(ratio - 1) < 0.1 else 0 if ratio > 1 else 
 assert ratio > 1.3
 assert rise["spread", "training"] > 10
 assert rise["spread", "held-out"] > 5
-print("A nudge of a tenth of the spread makes training digits over 10 nats dearer, and held-out digits over 5.")
+print(
+    "A nudge of a tenth of the spread raises the cost of training digits by over 10 nats, of held-out ones by over 5."
+)
 
 # %% [markdown]
 # We call a model *brittle* if nudges raise its cost much. This one is more brittle on its training digits than on new ones. (Do not compare the agreement of the two sets:
@@ -513,10 +515,10 @@ sturdiest.reveal(sturdiest.choices[int(np.argmin(rises))])
 table(two, list(two["VAE"])[1:])
 
 # %% [markdown]
-# Early stopping has a price: the judge recognises fewer digits. Agreement goes on growing after the cost's best epoch, so compare it only with the epochs in mind.
+# Early stopping has a price: the judge recognises fewer digits. Agreement goes on growing after the cost's best epoch, so when you compare it, look also at how long each model was trained.
 #
 # All models are measured on the same digits. What is easy or hard about a digit cancels in the *difference* of two models, so its standard error is
-# mostly smaller than theirs.
+# smaller than with different digits.
 
 
 # %%
@@ -668,7 +670,7 @@ print("It is then more brittle than the VAE at a tenth; at half the unit of the 
 print("At 2.75 times their best epochs both costs have climbed alike, within 6 nats.")
 
 # %% [markdown]
-# So the autoencoder's cost suffers more than the VAE's after the same number of epochs, but not at the same multiple of the best epoch. (At epoch 300 the autoencoder is at 5.4 times its best epoch, and the VAE at 2.9 times.)
+# So the autoencoder's cost suffers more than the VAE's after the same number of epochs. With two latents it does not at 2.75 times the best epoch. (At epoch 300 the autoencoder is at 5.4 times its best epoch, and the VAE at 2.9 times.)
 # The denoising autoencoder's cost has hardly climbed by epoch 300, which is only 1.8 times its best epoch. With sixteen latents it climbs too (right panel above).
 #
 # ## 7. Sixteen numbers
@@ -713,7 +715,7 @@ print("At epoch 90, choosing digits cost the VAE over 4 nats more than the autoe
 # %% [markdown]
 # Cost and judge can disagree. The judge sees only which pixels are more likely ink, and not how sure the decoder is of them.
 #
-# With sixteen numbers and both at their best epochs, **the VAE has the lower cost and is less brittle, in both units**. The lead in cost
+# With sixteen numbers, and VAE and autoencoder each at its best epoch, **the VAE has the lower cost and is less brittle, in both units**. The lead in cost
 # is a few nats, and it takes patience. Look at the right panel of the figure again: whoever stops both at epoch 90 concludes the opposite about the cost.
 #
 # And the first saying, that a nudge breaks the picture? Both tables can answer.
@@ -736,8 +738,8 @@ print("falls by under 0.05. Trained on to the end, its cost rises by over 10 nat
 print("Half a spread: the agreement of all three kinds of model falls by over 0.1, at their best epochs.")
 
 # %% [markdown]
-# **The first saying is partly true.** At the best epoch a code is no isolated point: a tenth of the spread does little, half a spread breaks many pictures.
-# Trained far beyond its best epoch, the autoencoder suffers from a tenth too.
+# **The first saying is partly true.** At the best epoch a code is no isolated point: a tenth of the spread does little, half a spread breaks many pictures. (*Broken* means: no longer this digit, perhaps a good picture of another.)
+# Trained far beyond its best epoch, the autoencoder's cost suffers from a tenth too; its agreement falls little more.
 #
 # **The second saying is partly true.** A VAE is no cure: half a spread breaks many of its pictures too. But it is less brittle than the autoencoder, both at their best epochs:
 # with sixteen latents in both units, with two latents in the spread only.
@@ -853,7 +855,7 @@ print("On average it is lower by over 15 nats. The VAE's is lower too, by over 2
 # %% [markdown]
 # How can codes that were sampled blindly beat the digit's own code? An average of 10,000 probabilities is at most the largest of them. So for each of these digits
 # some sampled code lets the decoder draw it at a lower cost than the code that the encoder chose.
-# For them, the trouble is not the decoder but the encoder's choice of the code.
+# For them, at least part of the trouble is the encoder's choice of the code.
 # The late autoencoder suffers most from it, and the VAE is not free of it.
 #
 # The estimate has a bias. The average of $K$ probabilities is right on average, but its negative logarithm is too high on average (lesson 05 proves it).
@@ -877,8 +879,8 @@ logits_cloud = torch.logit(cloud, eps=1e-3)
 print(f"distance: real held-out digits {to_nearest_real(x_held):.1f}, the grey cloud {to_nearest_real(cloud):.1f}")
 print(f"blind cost of held-out digits, if every drawing is the cloud: {blind_cost(x_held, logits_cloud):.0f} nats")
 real = {sure: blind_cost(x_held, torch.logit(x_train, eps=1 - sure)) for sure in (0.999, 0.95)}
-for sure, cost in real.items():
-    print(f"the same, if the drawings are real training digits, each pixel with probability {sure}: {cost:.0f} nats")
+for sure, nats in real.items():
+    print(f"the same, if the drawings are real training digits, each pixel with probability {sure}: {nats:.0f} nats")
 
 # %%
 assert to_nearest_real(cloud) < to_nearest_real(x_held) - 0.3
@@ -1033,27 +1035,26 @@ print("With other axes, the same pictures.")
 # ## Easy to forget
 #
 # - A nudge needs a unit. The same step is nothing for an autoencoder with codes in the tens, and large for a VAE
-#   with codes of order one. Say which unit you use, and try a second one.
-# - Choose a unit that does not depend on the axes of the code.
+#   with codes of order one. Name your unit, and try a second one.
 # - Compare models at their own best epochs, and name the measure that chose them: the best epoch by cost is not the best by agreement.
 #   Choose the epoch on one set of pictures, and score on another.
 # - Measure the damage from the untouched code. For a VAE that is the mean: a sample already contains noise.
 # - Distance to the nearest real picture rewards blur.
-# - Sum nats over the pixels of a picture. Averages per pixel hide a factor of 784.
+# - Sum nats over the pixels of a picture.
 #
 # ## Summary
 #
 # - A linear autoencoder keeps the directions in which the pictures differ most. It finds their plane, not the principal components themselves.
 # - *"It draws well only at isolated points; nudge a code and the picture breaks":* **partly true.** It depends on the nudge and on the training.
-#   At its best epoch, a tenth of the spread raises the cost of held-out digits by 5.0 nats with two latents, 4.8 with sixteen. Agreement falls by under 0.05.
+#   At its best epoch, a tenth of the spread raises the held-out cost by 5.0 nats with two latents, 4.8 with sixteen. Agreement falls by under 0.05.
 #   After training to the end, the same nudge raises its cost by 21.4 and 25.4 nats. Half a spread breaks many pictures, in every model.
 # - *"A VAE cures that":* **partly true.** At the best epochs and with sixteen latents, the VAE is less brittle than the autoencoder in both units.
 #   With two latents it depends on the unit. A tenth of the spread raises the VAE's cost by 2.4 nats, against 5.0. A tenth of the bulk raises it by 1.9, against 1.3.
 #   It is no cure: half a spread raises the VAE's cost by 46.5 nats with two latents, and by 63.3 with sixteen.
 # - After the same number of epochs, training on has raised the autoencoder's cost more than the VAE's. At 2.75 times the best epoch, both have risen alike with two latents, and the autoencoder's more with sixteen (choosing digits).
-# - With sixteen latents, each at its best epoch, the VAE draws held-out digits at a lower cost than the autoencoder: 122.8 nats against 128.2. By agreement its lead counts at the best epochs (the VAE's is later),
-#   and no longer after 450 epochs.
-# - With two latents and at the best epochs, the denoising autoencoder has a lower cost than the plain one, and is the most brittle of the three. It trains three times as long until then.
+# - With sixteen latents, each at its best epoch, the VAE draws held-out digits at a lower cost than the autoencoder: 122.8 nats against 128.2. At the best epochs its lead in agreement counts, but the VAE's best epoch comes later.
+#   After 450 epochs no difference in agreement counts.
+# - With two latents, the denoising autoencoder has a lower cost than the plain one at its best epoch. It is the most brittle of the three. It needs three times as many epochs to reach its best. But its nudged digits are mostly recognised best.
 #
 # **Back:** [00 · Start here](00_start_here.ipynb). **Next:** [02 · Sampling from a Gaussian](02_gaussian_sampling.ipynb), the first part of the black box of section 5.
 #
@@ -1069,9 +1070,9 @@ print("With other axes, the same pictures.")
 #
 # ## Sources
 #
-# - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*; Rezende, Mohamed & Wierstra 2014, *Stochastic Backpropagation and Approximate Inference in Deep Generative Models*: the VAE.
+# - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*; Rezende, Mohamed & Wierstra 2014: the VAE.
 # - Vincent, Larochelle, Bengio & Manzagol 2008, *Extracting and Composing Robust Features with Denoising Autoencoders*.
-# - Rousseeuw 1984, *Least Median of Squares Regression*: the minimum covariance determinant; Rousseeuw & Van Driessen 1999: the algorithm in scikit-learn.
-# - Baldi & Hornik 1989, *Neural Networks and Principal Component Analysis*: the linear autoencoder's error has no other minima than PCA's plane.
-# - Jordan 2018, *Variational autoencoders* (jeremyjordan.me); Raschka, STAT 453, lecture 17; dlcourse.ai: where the sayings can be met.
+# - Rousseeuw 1984, *Least Median of Squares Regression*: the minimum covariance determinant.
+# - Baldi & Hornik 1989, *Neural Networks and Principal Component Analysis*.
+# - Jordan 2018, *Variational autoencoders* (jeremyjordan.me); Raschka, STAT 453, lecture 17; dlcourse.ai: the sayings.
 # - LeCun et al. 1998: the digits.

@@ -185,7 +185,7 @@ print("In log sigma^2 the slope is never below -1/2. In sigma it is below -900 a
 
 # %% [markdown]
 # From $\sigma = 0.001$ the step in $\sigma$ overshoots to about 100. The step in $\log\sigma^2$ adds about 0.05 to $\log\sigma^2$: it makes $\sigma$ 2.5 % larger. At large $\sigma$ it is the other way round, since
-# the slope in $\log\sigma^2$ grows with $\sigma^2$: the step from $\sigma = 20$ overshoots to 0.0009. All this is plain gradient descent; Adam divides each slope by its size.
+# the slope in $\log\sigma^2$ grows with $\sigma^2$: the step from $\sigma = 20$ overshoots to 0.0009. So this second reason holds for small $\sigma$ and plain gradient descent. With Adam, which divides each slope by its size, it counts for less.
 #
 # The logarithm of the density, too, uses $\log\sigma^2$ as it stands: $\;\log\mathcal N(z;\mu,\sigma^2) = -\tfrac12\bigl[\log 2\pi + \log\sigma^2 + (z-\mu)^2/\sigma^2\bigr]$.
 # The logarithm is natural, and its unit is called the *nat*. Here are the functions for vectors of independent coordinates. Their densities multiply, so the logarithms add up.
@@ -442,7 +442,7 @@ print("Formula and integral agree. A uniform stretch of the same entropy is abou
 
 # %% [markdown]
 # If that stretch is narrower than 1, its logarithm is negative, and so is the entropy. In $d$ dimensions
-# average minus the log-density of section 4, with $\mathbb E[\varepsilon_i^2] = 1$ for each $i$. Here $|\Sigma|$ is the determinant:
+# change the sign of section 4's log-density and average it, with $\mathbb E[\varepsilon_i^2] = 1$ for each $i$. Here $|\Sigma|$ is the determinant:
 #
 # $$H = \sum_i\Bigl[\tfrac12(\log 2\pi + 1) + \log L_{ii}\Bigr] = \tfrac12\log\bigl((2\pi e)^d|\Sigma|\bigr).$$
 
@@ -466,7 +466,7 @@ torch.testing.assert_close(entropy_normal_full(L5), MultivariateNormal(mu5, Sigm
 torch.testing.assert_close(entropy_normal(spread.log() * 2), entropy_normal_full(torch.diag(spread)))
 
 # %% [markdown]
-# The narrower $q(z\mid x)$, the lower its entropy. A VAE's KL term contains minus this entropy, so it grows as $q$ narrows (lesson 04).
+# The narrower $q(z\mid x)$, the lower its entropy. A VAE's KL term contains minus this entropy. So below $\sigma = 1$ it grows as $q$ narrows (lesson 04).
 #
 # ## 6. What a vector σ gives up
 #
@@ -578,7 +578,7 @@ print("At the best q, the KL is the entropy that q misses.")
 #
 # | | what it is | where $p$ comes from | lesson |
 # |---|---|---|---|
-# | $\mathrm{KL}(q(z\mid x)\,\Vert\,p(z\mid x))$ | the **gap** between $\log p(x)$ and the bound, minus the loss: $\log p(x)$ + loss | $p(z\mid x)$ is the true posterior, usually out of reach | 05 |
+# | $\mathrm{KL}(q(z\mid x)\,\Vert\,p(z\mid x))$ | the **gap** between $\log p(x)$ and the bound. The bound is −loss, so the gap is $\log p(x)$ + loss | $p(z\mid x)$ is the true posterior, usually out of reach | 05 |
 # | $\mathrm{KL}(q(z\mid x)\,\Vert\,p(z))$ | the **KL term of the loss** | $p(z)$ is the prior, which we choose | 04 |
 #
 # The prior has no correlations, so a diagonal $q$ can equal it. It cannot equal a posterior with correlations, and then the gap is not zero. Since loss = gap − $\log p(x)$, with a fixed decoder the $q$ of least loss is the $q$ of least gap. To test that, minimise the *loss* of one picture, with
@@ -587,7 +587,7 @@ print("At the best q, the KL is the entropy that q misses.")
 # (Here $\tfrac92 = \tfrac12/(\tfrac13)^2$.) Multiply out: $z_1^2$ and $z_2^2$ have the factor $-\tfrac12\cdot 10$, and $z_1z_2$ has $-9$.
 # This is a Gaussian with $\Lambda = \begin{pmatrix}10&9\\9&10\end{pmatrix}$. Its correlation is $-0.9$: the picture shows only the sum of the latents, so when one is larger, the other has to be smaller.
 #
-# We need the exact average over the noise. The reconstruction term is quadratic in $z$, so only the noise's mean and covariance matter. The four points $(\pm1, \pm1)$ have the same, 0 and $I$.
+# We need the exact average over the noise. The reconstruction term is quadratic in $z$, so only the noise's mean and covariance matter. Averaged over the four points $(\pm1, \pm1)$ they are also 0 and $I$.
 
 # %%
 pixel, corners = 0.7, torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
@@ -628,7 +628,7 @@ print("At three choices of q, the loss exceeds -log p(x) by the KL to the poster
 # **So with a given decoder, a VAE's loss chooses the direction KL(q‖p), with the true posterior as $p$.** The draws of $q$ mostly stay inside this posterior, but spread too little: again 0.19 of the variance.
 # (Measured on one picture, with two latents and a linear decoder. Lesson 05 derives the gap for every decoder.)
 #
-# In training the decoder changes too. It can change so that its posteriors have little correlation. A diagonal $q$ then fits them (Rolínek et al. 2019; lesson 08). With more latents the gap can be far larger (section 10).
+# In training the decoder changes too. It can change so that its posteriors have little correlation. If they are also close to Gaussian, a diagonal $q$ then fits them (Rolínek et al. 2019; lesson 08). With more latents the gap can be far larger (section 10).
 #
 # ## 7. Are the latents independent, then?
 #
@@ -876,7 +876,7 @@ print("From 2 to 10 latents with correlations of 0.9, KL(q||p) more than doubles
 print("With the decoder of section 6 KL(q||p) grows over 10 times, and KL(p||q) more than doubles.")
 
 # %% [markdown]
-# **So the examples differ in which KL grows faster.** The second $\Sigma$ is proportional to the first one's inverse, and the two KLs change places. For the decoder of section 6 it is KL(q‖p), the gap.
+# **Yes, in both: $H(p) - H(q)$ grows. The examples differ in which KL grows faster.** The second $\Sigma$ is proportional to the first one's inverse, and the two KLs change places. (Its correlations are negative, and weaker with more latents.) For the decoder of section 6, the KL that grows faster is KL(q‖p), the gap.
 #
 # In two dimensions the sign makes no difference: with variances 1, $|\Sigma| = 1-\rho^2$ and both directions give $-\frac12\log(1-\rho^2)$. For the narrow $q$, $H(p) - H(q) = \frac12\log|\Sigma| - \frac12\sum_i\log v_i$ with $v_i = 1-\rho^2$.
 # For the wide $q$ the quadratic terms cancel on average, and $-\frac12\log|\Sigma|$ remains.
@@ -945,7 +945,7 @@ print("In 100 dimensions under 0.1 % of the draws lie as near to the origin as a
 # ## Summary
 #
 # - $z = \mu+\sigma\varepsilon$. In general $z = \mu + L\varepsilon$ with $LL^\top = \Sigma$.
-# - A network emits $\log\sigma^2$: any real number is valid, tiny variances included, and the slope of the KL term is never below $-\frac12$.
+# - A network emits $\log\sigma^2$: any real number is valid, tiny variances included, and the slope of the KL term is never below $-\frac12$ (it has no upper limit).
 # - *"A vector $\sigma$ takes the off-diagonals as zero":* yes. $q(z\mid x)$ is an ellipse along the axes.
 # - With a given decoder, a VAE's loss is least for the diagonal $q$ of least KL(q‖p), with the true posterior as $p$. If $p$ is Gaussian, this $q$ has the variances $1/\Lambda_{ii}$: 0.19 of the true ones with two latents of correlation 0.9. The KL is then 0.83 nats, the entropy that $q$ misses.
 # - Under KL(p‖q) the best $q$ has the variances of $p$.
@@ -968,7 +968,7 @@ print("In 100 dimensions under 0.1 % of the draws lie as near to the origin as a
 #
 # ## Sources
 #
-# - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*: the Gaussian encoder with diagonal covariance (appendix C).
-# - Rezende, Mohamed & Wierstra 2014, *Stochastic Backpropagation and Approximate Inference in Deep Generative Models*: also covariances that are not diagonal.
-# - Bishop 2006, *Pattern Recognition and Machine Learning*, section 10.1: the best factorised Gaussian under both directions of the KL.
+# - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, appendix C.
+# - Rezende, Mohamed & Wierstra 2014.
+# - Bishop 2006, *Pattern Recognition and Machine Learning*, section 10.1.
 # - Rolínek, Zietlow & Martius 2019, *Variational Autoencoders Pursue PCA Directions (by Accident)*.

@@ -457,7 +457,7 @@ print("Fresh differences with h = 3 beat one pathwise estimate, at both sigma.")
 print("Each of them uses two draws. An average of two pathwise estimates beats them, at both sigma.")
 
 # %% [markdown]
-# So the order depends on $\sigma$ and on $h$. For $z^2$ a larger step means less noise. For other $f$ it also means a larger bias, and a very large step can raise the noise again.
+# So the order depends on $\sigma$ and on $h$. For $z^2$ a larger step means less noise in $\mu$. For most other $f$ it also brings a bias, and a very large step can raise the noise again.
 #
 # ## 5. Which distributions allow it
 #
@@ -602,7 +602,9 @@ assert wrong_way < 0
 print("At p = 0.3, target 3, straight-through gives -5.4 for -5: a bias of 8 %.")
 print("The score function's squared error with one draw is over 100 times as large; with a baseline, over 12 times.")
 print("Averaged over 600 draws straight-through is still nearer; over 1,500 the score function is.")
-print("With the baseline, straight-through is still nearer over 80 draws; over 160 the score function is.")
+print(
+    "With the baseline: averaged over 80 draws straight-through is still nearer; averaged over 160 the score function is."
+)
 print("At p = 0.9, target 0.6, straight-through has the wrong sign.")
 
 # %% [markdown]
@@ -724,7 +726,7 @@ print(f"measured {full:.0f} at sigma 0.5, {half:.0f} at sigma 0.25")
 # $z^2 - b = 2\mu\sigma\varepsilon + \sigma^2(\varepsilon^2-1)$ and $g = 2\mu\varepsilon^2 + \sigma(\varepsilon^3 - \varepsilon)$. The two parts have covariance zero, as one is even in $\varepsilon$ and the other odd. With
 # $\operatorname{Var}[\varepsilon^2] = 3 - 1$ and $\operatorname{Var}[\varepsilon^3-\varepsilon] = 15 - 2\cdot3 + 1$, $\operatorname{Var}[g] = 8\mu^2 + 10\sigma^2$.
 #
-# **Finite differences with fresh noise.** The line above for $z^2 - b$ gives $\operatorname{Var}[z^2] = 4\mu^2\sigma^2 + 2\sigma^4$. The two sides have this with $\mu+h$ and with $\mu-h$. Their sum, divided by $(2h)^2$, is $(2(\mu^2 + h^2)\sigma^2 + \sigma^4)/h^2$.
+# **Finite differences with fresh noise.** The line above for $z^2 - b$ gives $\operatorname{Var}[z^2] = 4\mu^2\sigma^2 + 2\sigma^4$. Put $\mu+h$ and then $\mu-h$ in place of $\mu$: these are the variances of the two sides. Their sum, divided by $(2h)^2$, is $(2(\mu^2 + h^2)\sigma^2 + \sigma^4)/h^2$.
 #
 # Each formula, checked with draws at several $\sigma$:
 
@@ -960,11 +962,11 @@ assert all(sure[k][0] > 3 * sure[k][2] for k in (4, 20))
 print("sin(4z): the pathwise variance is over 3 times the score function's.")
 print("sin(4z) + 10: the score function's variance, without a baseline, is over 40 times the pathwise one.")
 print(
-    "With the baseline E[f], pathwise wins for sin(z); for sin(4z) and sin(20z) the score function wins, over 3 times."
+    "With the baseline E[f], pathwise wins for sin(z); for sin(4z) and sin(20z) the score function wins: pathwise has over 3 times its variance."
 )
 
 # %% [markdown]
-# **The baseline decides.** With the baseline $\mathbb E[f]$, $c$ does not matter: pathwise wins for $k = 1$, the score function for $k = 4$ and $k = 20$. Without a baseline $c$ decides for $k = 4$ and $k = 20$, and pathwise wins for $k = 1$.
+# **With a baseline, $k\sigma$ decides; without one, $c$ can.** With the baseline $\mathbb E[f]$, $c$ does not matter: pathwise wins for $k = 1$, the score function for $k = 4$ and $k = 20$. Without a baseline $c$ decides for $k = 4$ and $k = 20$, and pathwise wins for $k = 1$.
 # ($\mathbb E[f]$ is a simple baseline, not the best. For $k = 4$, $c = 0$ it even raises the variance, from 1.87 to 2.17; Try it 5 finds the best one for $z^2$.)
 #
 # Is a lower variance of any use? At $k = 20$ the exact gradient is $20\,e^{-50}\cos 20$, about $10^{-21}$. Such fine ripples average out. Both estimators are unbiased, and both are **nothing but noise**. To see it, look at the sign of averages of 10,000 draws. The cell also computes how many draws would bring the standard error down to a tenth of the
@@ -1138,8 +1140,8 @@ print("One eps for the whole batch of 50 pictures: over 15 times the variance of
 # - $\mathbb E[f(z)]$ has a gradient in $\mu$ and $\sigma$. A draw by `sample()` loses it, and raises no error if the loss has another path. The smallest VAE then ends at the prior.
 # - Written as $z = \mu + \sigma\varepsilon$, or $\mu + L\varepsilon$ in general, the draw passes the gradient on: $\partial z/\partial\mu = 1$ and $\partial z/\partial\sigma = \varepsilon$.
 # - Pathwise and score function have the same mean where $f$ has no jumps. So have finite differences: for $z^2$ with any $h$, for other $f$ in the limit $h\to0$. For $z^2$ with $\mu = 1$, $\sigma = \tfrac12$ the score function has 21.75 times the pathwise variance, in $\mu$.
-# - Where $f$ or $T$ jumps, the pathwise gradient is simply wrong. The score function is right. A straight-through gradient is biased: $-5.4$ for $-5$ in one example, with the wrong sign in another. In the first example its mean squared error is lower if both average 600 draws, but not with 1,500. If the score function has the baseline $\mathbb E[f]$, that holds with 80 draws, but not with 160.
-# - One fresh draw a picture is enough, since the batch averages. A shared draw is not averaged. If encoding is cheap, use 64 decodings for 64 pictures. The more the pictures differ, the more this helps.
+# - Where $f$ or $T$ jumps, the pathwise gradient is simply wrong. The score function is right. A straight-through gradient is biased: $-5.4$ for $-5$ in one example, with the wrong sign in another. In the first example its mean squared error is lower if both average 600 draws, but not with 1,500. Against the score function with the baseline $\mathbb E[f]$, straight-through is better with 80 draws and worse with 160.
+# - The batch averages one fresh draw for each picture. A shared draw is not averaged. If encoding is cheap, use 64 decodings for 64 pictures. The more the pictures differ, the more this helps.
 # - Optional sections: for a sum of $d$ equal squares the score function's variance grows with $d^2$, or with $d$ if it has a baseline. In training with ten latents, each method had the best of eight learning rates. After 1,000 steps the score function's excess loss was 159 times the pathwise one here, after 3,000 steps 223 times here. With each of the five seeds it is over 50 times as large, and with a baseline over 8 times.
 # - In a small VAE on digits the score function's variance is 14,225 times the pathwise one here, in the median picture. It is over 3,000 times with each of the five seeds, and over 5 times with a baseline.
 # - For $\sin kz$ pathwise had the lower variance with $k\sigma = \tfrac12$, the score function with a baseline with $k\sigma = 2$ and 10. At $k\sigma = 10$ both estimates are nothing but noise.

@@ -112,7 +112,7 @@ print(f"           = {kl(q, p) / math.log(2):.3f} bits;  KL(p || q) = {kl(p, q):
 np.testing.assert_allclose([kl(q, p), kl(p, q)], [scipy_entropy(q, p), scipy_entropy(p, q)])
 
 # %% [markdown]
-# Here every probability is a power of $\tfrac12$, so the lengths are whole numbers of bits. For other probabilities the lengths have to be rounded up. If one codeword stands for a long block of symbols, the rounding costs little, and the extra length *per symbol* is close to the KL (Shannon 1948; section 13).
+# Here every probability is a power of $\tfrac12$, so the lengths are whole numbers of bits. For other probabilities the lengths have to be rounded up. If one codeword stands for a long block of symbols, the extra length *per symbol* is close to the KL (Shannon 1948; section 13).
 #
 # **Two directions, two numbers**: $\mathrm{KL}(q\,\Vert\,p) \ne \mathrm{KL}(p\,\Vert\,q)$ above, so the KL is no distance. The extreme case is a distribution that uses only two of the symbols.
 
@@ -525,7 +525,7 @@ print(
 # | $\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)$ | the prior | a term of the loss; the subject of this lesson |
 # | $\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z\mid x)\bigr)$ | the true posterior of the decoder | the gap between the bound and $\log p(x)$ ([lesson 05](05_jensen_elbo.ipynb)); not computed in training |
 #
-# The *true posterior* $p(z\mid x)$ is the distribution of $z$ given $x$ that follows from prior and decoder by Bayes' rule. The prior of the first KL has one hump only. In it $q$ comes first. So a $q(z\mid x)$ that covers a small part of the prior is charged a moderate KL. The other direction would charge much more.
+# The *true posterior* $p(z\mid x)$ is the distribution of $z$ given $x$ that follows from prior and decoder by Bayes' rule. In the first KL the second argument, the prior, has one hump only. But $q$ is the first argument. So a $q(z\mid x)$ that covers a small part of the prior is charged a moderate KL. The other direction would charge much more.
 #
 # ## 7. Slips, and their numbers
 #
@@ -551,7 +551,7 @@ for name, value in numbers.items():
     print(f"{name:22} {value:8.2f} nats;  at mu = 0, sigma = 1: {abs(at_rest[name]):.0f}")
 
 # %% [markdown]
-# **At $\mu = 0$, $\sigma = 1$ all five are 0, like the KL.** Two of them equal the KL for every $\mu$ if $\sigma = 1$. So test with $\mu \ne 0$ and $\sigma \ne 1$. Forgetting ½ and taking the mean give the right function times 2 and times $1/d$. That is a hidden weight, the β of Higgins et al. 2017, whose effect [lesson 07](07_training_a_vae.ipynb) measures.
+# **At $\mu = 0$, $\sigma = 1$ all five are 0, like the KL.** The last two, `exp(log_var)` as sigma and the wrong direction, equal the KL for every $\mu$ if $\sigma = 1$. So test with $\mu \ne 0$ and $\sigma \ne 1$. Forgetting ½ and taking the mean give the right function times 2 and times $1/d$. That is a hidden weight, the β of Higgins et al. 2017, whose effect [lesson 07](07_training_a_vae.ipynb) measures.
 # The wrong sign rewards distance from the prior. The wrong direction is a KL, but another one. With `exp(log_var)` taken for $\sigma$ the result is no KL at all: descent on it ends at another $\sigma$, with a value below zero.
 
 
@@ -581,7 +581,7 @@ print("Five slips agree with the KL at mu = 0, sigma = 1, and not at mu = 0.8, s
 #
 # $$q(z) = \mathbb E_x\bigl[q(z\mid x)\bigr].$$
 #
-# A decoder has learned what to draw only where such $z$ fall. Sampling needs *the mixture* $q(z)$ near $\mathcal N(0, I)$.
+# A decoder was trained only where the $z$ of training pictures fell. Sampling needs *the mixture* $q(z)$ near $\mathcal N(0, I)$.
 #
 # The mean $\mathbb E_x$ may be taken over all pictures that might come: new samples should be like those. Or it is taken over the $N$ pictures that we have, $q(z) = \frac1N\sum_{n=1}^N q(z\mid x_n)$, which we can compute. What follows holds for both, unless it mentions $N$.
 #
@@ -594,13 +594,13 @@ print("Five slips agree with the KL at mu = 0, sigma = 1, and not at mu = 0.8, s
 # \end{aligned}$$
 #
 # In the second line the last logarithm does not depend on $x$, so the mean over $x$ applies to $q(z\mid x)$ alone (Hoffman & Johnson 2016). $I(x; z)$ is the **mutual information** of picture and latents: the average KL between $q(z\mid x)$ and the mixture. It is zero only if
-# all $q(z\mid x)$ are the same. We call $\mathrm{KL}(q(z)\,\Vert\,p(z))$ the **mismatch**. The loss contains the average KL. Sampling needs a small mismatch. The difference of the two is exactly $I(x; z)$.
+# all $q(z\mid x)$ are the same. We call $\mathrm{KL}(q(z)\,\Vert\,p(z))$ the **mismatch**. The loss contains the average KL. Sampling needs a small mismatch, for the mixture over all pictures that might come. (Section 11 has the $N$.) The difference of the two is exactly $I(x; z)$.
 #
 # **Does the loss help sampling?** Both parts are KLs, so neither is negative, and
 #
 # $$\mathrm{KL}\bigl(q(z)\,\Vert\,p(z)\bigr) \;\le\; \mathbb E_x\bigl[\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)\bigr], \qquad I(x;z) \;\le\; \mathbb E_x\bigl[\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)\bigr].$$
 #
-# The average KL is an **upper limit on the mismatch**. So a small average KL guarantees a small mismatch. Before that, the mismatch may rise. The average KL is also an **upper limit on the information** that the latents carry about the picture. It is called the *rate*, or the *price* of the latents.
+# The average KL is an **upper limit on the mismatch**. So a small average KL guarantees a small mismatch. While the average KL still falls, the mismatch may rise. The average KL is also an **upper limit on the information** that the latents carry about the picture. It is called the *rate*, or the *price* of the latents.
 # It limits the information but does not measure it. If an encoder gives every picture $\mathcal N(1, 1)$, the average KL is ½ nat, and the latents carry no information.
 #
 # We check the three terms, each in a separate way, on four pictures with one latent.
@@ -927,7 +927,7 @@ print("Information and mismatch, from separate routes, add up to the average KL 
 #
 # The limit $\log N$ acts here. It depends on the number of pictures, not on the number of latents. A VAE whose average KL is 25 nats on 60,000 pictures has, over these pictures, a mismatch of at least $25 - 11 = 14$ nats, since $\log 60{,}000 = 11.0$. At least $e^{25}$ pictures would be needed for all 25 nats to be information.
 #
-# Is such a mismatch harmful? Not by itself. Over all pictures that might come, no such limit holds. In our example the mixture over all of them is exactly the prior. Samples should match this larger mixture. A decoder that draws well also *between* the training pictures' Gaussians may give good samples all the same.
+# Is such a mismatch harmful? Not by itself. Over all pictures that might come, no such limit holds. In our example the mixture over all of them is exactly the prior. For sampling, this larger mixture should be near the prior. A decoder that draws well also *between* the training pictures' Gaussians may give good samples all the same.
 # [Lesson 08](08_inside_the_latent_space.ipynb) measures these parts on a trained VAE.
 #
 # ## 12. Does the closed form make the loss less noisy? (optional)
@@ -985,7 +985,7 @@ print("In the slope in mu, the sampled KL has over 1.9 times the closed form's s
 # %% [markdown]
 # First the ELBO itself. At the true posterior every draw of the sampled one equals $\log p(x)$, while the closed form leaves the scatter of the reconstruction. At the two other $q$ the closed form scatters less.
 #
-# Training uses slopes. In this model a sampled KL doubles the scatter of the slope in $\mu$, at the true posterior too. Only without the score term is it free of scatter there. Without that term the slope is a constant plus $(1/\sigma - 2\sigma)\varepsilon$; in closed form it is a constant minus $\sigma\varepsilon$. So it scatters less for $0.58 < \sigma < 1$ only. The slope in $\sigma$ was not measured.
+# Training uses slopes. In this model a sampled KL doubles the scatter of the slope in $\mu$, at the true posterior too. There it is free of scatter only if the score term is left out. Without that term the slope is a constant plus $(1/\sigma - 2\sigma)\varepsilon$; in closed form it is a constant minus $\sigma\varepsilon$. So the slope without the score term scatters less than the closed form's only for $0.58 < \sigma < 1$. The slope in $\sigma$ was not measured.
 #
 # Which case is a VAE? We measure the ELBO of 200 held-out digits before and after a short training.
 
@@ -1081,8 +1081,8 @@ print("In blocks of n symbols, the extra length per symbol is the KL, up to 1/n.
 #
 # ## Sources
 #
-# - Kullback & Leibler 1951, *On Information and Sufficiency*; Shannon 1948, *A Mathematical Theory of Communication*.
+# - Kullback & Leibler 1951, *On Information and Sufficiency*; Shannon 1948.
 # - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*, section 2.3 and appendix B.
 # - Roeder, Wu & Duvenaud 2017, *Sticking the Landing*.
-# - Hoffman & Johnson 2016, *ELBO surgery: yet another way to carve up the variational evidence lower bound*.
-# - Higgins et al. 2017, *β-VAE*: the weight β. Lucas et al. 2019, *Don't Blame the ELBO*.
+# - Hoffman & Johnson 2016, *ELBO surgery*.
+# - Higgins et al. 2017, *β-VAE*.

@@ -103,7 +103,7 @@ print("weight of 2:", share, "  Jensen's gap (nats):", gaps.round(3))
 #
 # $$f(\mathbb E[X]) \ge \mathbb E[f(X)] \ \text{ for every concave } f, \qquad f(\mathbb E[X]) \le \mathbb E[f(X)] \ \text{ for every convex } f.$$
 #
-# **Proof.** Let $f$ be concave. Draw its tangent at $m$, with slope $c$. The slope of a concave curve never rises. Right of $m$ it is at most $c$, so there the curve climbs no faster than the tangent. Left of $m$ it is at least $c$. So going left, the curve falls by at least as much as the tangent, or rises by at most as much. On both sides it stays below the tangent or on it.
+# **Proof.** Let $f$ be concave. Draw its tangent at $m$, with slope $c$. The slope of a concave curve never rises. Right of $m$ it is at most $c$, so there the curve climbs no faster than the tangent. Left of $m$ it is at least $c$. So if we walk to the left, the curve ends no higher than the tangent, whether $c$ is positive or negative. On both sides it stays below the tangent or on it.
 # (At a corner, take any line that touches the curve there and lies above it.) So the distance $h(t) = f(m) + c\,(t-m) - f(t)$ is never negative. Average it over $X$. The middle term has mean zero, so $\mathbb E[h(X)] = f(m) - \mathbb E[f(X)] \ge 0$. For a convex $f$, apply this to $-f$. $\blacksquare$
 #
 # **When is it an equality?** Jensen's gap $f(m) - \mathbb E[f(X)]$ is the average of $h$. It is zero only if $X$ always falls where the curve touches the tangent. There are two ways. Either $X$ is **constant**, or
@@ -425,7 +425,7 @@ assert both[0.01] + terms[0.01][2] < best_elbo - 2
 print("At width 0.01, reconstruction plus prior is over 0.2 nats higher than at the best width, the ELBO over 2 lower.")
 
 # %% [markdown]
-# **Without the entropy, a very narrow $q$ would be the best:** the average of $\log p(x,z)$ is at most its maximum, and only a $q$ squeezed onto that $z$ comes near it. The entropy keeps $q$ wide. The KL term has the weight 1. With another weight (β-VAE, [lesson 07](07_training_a_vae.ipynb)) the sum is a different objective.
+# **Without the entropy, a very narrow $q$ would be the best:** $\log p(x,z)$ is highest at one $z$. Its average over $q$ is at most this value, and only a $q$ squeezed onto this $z$ comes near it. The entropy keeps $q$ wide. The KL term has the weight 1. With another weight (β-VAE, [lesson 07](07_training_a_vae.ipynb)) the sum is a different objective.
 # Do not confuse the two KLs. The KL to the *prior* is part of the ELBO, and has a closed form. The KL to the *posterior* is the gap of the ELBO, and in a real VAE nobody can compute it.
 #
 # ## 8. Without quadrature: one draw
@@ -512,7 +512,7 @@ print("More draws narrow both gaps. The wide q's is over 3 times the best's at K
 # | *minimise* an *upper* bound | *maximise* a *lower* bound | a ceiling comes down; the loss stays under it |
 # | *minimise* a *lower* bound | *maximise* an *upper* bound | nothing: a floor sinks; above it the loss may go anywhere |
 #
-# A VAE is in the first row. So is logistic regression, if you read "error" for "loss". To see the second row fail, we bound section 3's loss itself. It is convex, so its tangent at $t = 0$ is a floor: $\log_2(1+e^{-t}) \ge 1 - \frac{t}{2\log 2}$. The floor's mean is linear in the line's weights, so gradient descent follows one direction for ever.
+# A VAE is in the first row. So is logistic regression, if you read "error" for "loss". To see the second row fail, we take section 3's logistic loss. There it was the bound; now it is the loss, and we put a lower bound under it. It is convex, so its tangent at $t = 0$ is a floor: $\log_2(1+e^{-t}) \ge 1 - \frac{t}{2\log 2}$. The floor's mean is linear in the line's weights, so gradient descent follows one direction for ever.
 
 
 # %%
@@ -663,7 +663,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# The ELBO's optimum has more noise than the likelihood's. This difference of the optima is its **bias**. At its own optimum the ELBO is higher, and $\log p$ is lower, so the gap is smaller there. In any model it is never larger: the ELBO trades probability of the data for posteriors that $q$
+# The ELBO's optimum has more noise than the likelihood's. This difference of the optima is its **bias**. At the ELBO's optimum the ELBO is higher than at the likelihood's, and $\log p$ is lower. So the gap is smaller there. By the same argument it is never larger, in any model. The ELBO trades probability of the data for posteriors that $q$
 # can match (Turner & Sahani 2011 found the same in time series). In the figure the average gap falls as the noise grows. A likely reason: the posterior comes nearer to the prior, a Gaussian. If the gap rises with the noise, the bias is towards less noise (Try it 3). To the question:
 #
 # - **Guaranteed:** the average $\log p(x)$ is at least the ELBO, whatever $q$ is. A bad $q$ only makes the model look worse than it is, on average over draws.
@@ -789,7 +789,7 @@ assert missed[0.45] > 10 * missed[0.65]
 print("From K = 5 to 50 the gap is divided by less than 6 at width 0.45, and by more than 7.5 at 0.65, 0.75 and 0.9.")
 
 # %% [markdown]
-# So an infinite variance is **a warning sign, and not enough to spoil the rule** for up to 50 draws. At 0.65 the variance is infinite too, and the ratio is about that of 0.75 and 0.9. The ratio goes with the part of the posterior that $q$ misses, about a fortieth at 0.45 and far less at 0.65. But other things change with the width too, so this does not show the cause. (Only one pixel was tried.)
+# So an infinite variance is **a warning sign, and not enough to spoil the rule** for up to 50 draws. At 0.65 the variance is infinite too, and the ratio is about that of 0.75 and 0.9. The ratio goes with the part of the posterior that $q$ misses, about a fortieth at 0.45 and far less at 0.65. Width 0.55 lies between, in both. But other things change with the width too, so this does not show the cause. (Only one pixel was tried.)
 #
 # ## 15. Do more draws reduce the bias? (optional)
 #
