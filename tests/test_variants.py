@@ -25,30 +25,21 @@ def lesson(number):
     return found
 
 
-def cases(kind):
-    return list(_cases(kind))
-
-
-def _cases(kind):
+def cases():
+    """All variants, lesson by lesson, since each lesson is run once for all of its variants."""
     for number in LESSONS:
-        for n, case in enumerate(variants.described(number)[kind]):
-            name = f"{number}-{case.get('number', n)}"
-            yield pytest.param(number, case, id=name, marks=pytest.mark.long)
+        for kind, described in variants.described(number).items():
+            for n, case in enumerate(described):
+                name = f"{number}-{kind}-{case.get('number', n)}"
+                yield pytest.param(number, kind, case, id=name, marks=pytest.mark.long)
 
 
-@pytest.mark.parametrize(("number", "case"), cases("falsified"))
-def test_a_claim_that_is_made_false_stops_its_cell(number, case):
-    stopped = lesson(number).stops(case["changes"])
-    assert stopped, f"no cell stopped; the assertion of {case['claim']!r} holds when the claim is false"
-    assert case["claim"] in joined(stopped), stopped
-
-
-@pytest.mark.parametrize(("number", "case"), cases("try_it"))
-def test_what_try_it_proposes_does_what_its_text_says(number, case):
-    stopped = lesson(number).stops(case["changes"])
-    if case["stops"]:
-        assert stopped, f"ran to the end; expected to stop at {case['stops']!r}"
-        assert case["stops"] in joined(stopped), stopped
+@pytest.mark.parametrize(("number", "kind", "case"), list(cases()))
+def test_a_false_claim_stops_its_cell_and_try_it_does_what_its_text_says(number, kind, case):
+    stopped, claim = lesson(number).stops(case["changes"]), case["claim" if kind == "falsified" else "stops"]
+    if claim:
+        assert stopped, f"ran to the end; expected to stop at {claim!r}"
+        assert claim in joined(stopped), stopped
     else:
         assert stopped is None, stopped
 

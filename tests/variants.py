@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
+import torch
 
 import vae_lessons.widgets
 
@@ -25,12 +26,15 @@ class Lesson:
         self.cells = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
         self.variables: dict = {"__name__": "__main__"}
         self.before: list[dict] = []
+        self.dtype = torch.float32
 
     def run(self) -> None:
         """Run every cell as it is."""
+        torch.set_default_dtype(torch.float32)
         for cell in self.cells:
             self.before.append(dict(self.variables))
             self._execute(cell)
+        self.dtype = torch.get_default_dtype()
 
     def stops(self, changes: list[list[str]]) -> str | None:
         """Run from the first changed cell on; the source of the cell that an AssertionError stops, or None."""
@@ -42,6 +46,7 @@ class Lesson:
                 raise ValueError(f"expected once in the lesson's code, found {len(places)} times: {old!r}")
             cells[places[0]] = cells[places[0]].replace(old, new)
             first = min(first, places[0])
+        torch.set_default_dtype(self.dtype)
         self.variables.clear()
         self.variables.update(self.before[first])
         for cell in cells[first:]:
