@@ -4,6 +4,7 @@ import functools
 
 import nbformat
 import pytest
+import torch
 import variants
 
 LESSONS = sorted(path.stem for path in (variants.ROOT / "tests" / "variants").glob("[0-9]*.toml"))
@@ -14,6 +15,7 @@ def no_pictures():
     with pytest.MonkeyPatch.context() as patch:
         variants.without_pictures(patch)
         yield
+    torch.set_default_dtype(torch.float32)  # some lessons compute in float64
 
 
 @functools.lru_cache(maxsize=1)
@@ -74,3 +76,15 @@ def test_a_variant_starts_at_its_first_change_and_leaves_the_lesson_as_it_was(tm
     assert lesson.stops([["append(a)", "append(0)"]]) is None
     with pytest.raises(ValueError, match="found 0 times"):
         lesson.stops([["a = 3", "a = 4"]])
+
+
+def test_a_lesson_starts_with_pytorchs_own_number_type_and_its_variants_with_the_lessons(tmp_path):
+    lessons = []
+    for n, source in enumerate(["torch.set_default_dtype(torch.float64)", "pass"]):
+        cells = ["import torch", source, "a = 1"] + n * ["assert torch.ones(1).dtype == torch.float32"]
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        nbformat.write(notebook, tmp_path / f"{n}.ipynb")
+        lessons.append(variants.Lesson(tmp_path / f"{n}.ipynb"))
+        lessons[-1].run()
+    assert lessons[0].stops([["a = 1", "a = 2; assert torch.ones(1).dtype == torch.float32"]])
+    assert lessons[1].stops([["a = 1", "a = 2"]]) is None
