@@ -1,6 +1,7 @@
 """Configuration of every pytest run, with or without `make test`."""
 
 import os
+import re
 from collections import Counter
 from contextlib import suppress
 
@@ -26,13 +27,19 @@ def pytest_configure():
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Distribute tests one by one, but keep a notebook's cells together, and attacks that are marked in one run."""
+    """Distribute tests one by one, but keep together what one run or one page serves.
+
+    That is: a notebook's cells, attacks that are marked in one run, a lesson's variants, a lesson in the browser.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.split("::")[0]
-            return file if file.endswith((".ipynb", "test_grading_hostile.py")) else nodeid
+            file, *_, parameters = re.split(r"::|\[", nodeid.rstrip("]"))
+            if file.endswith((".ipynb", "test_grading_hostile.py", "test_site.py")):
+                return file
+            lesson = file.endswith(("test_variants.py", "test_lessons.py")) and re.match(r"\d\d(?=[-_])", parameters)
+            return f"{file}[{lesson[0]}]" if lesson else nodeid
 
     return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None
 

@@ -51,7 +51,7 @@ plotting.machine("q", "kl")
 #
 # ## 1. The price of the wrong code
 #
-# Four symbols A, B, C, D arrive with probabilities $q$. To store them, each gets a *codeword* of zeros and ones. No codeword begins another, so a row of codewords can be read in one way only.
+# Four symbols A, B, C, D arrive with probabilities $q$. To store them, each gets a *codeword* of zeros and ones. No codeword is the beginning of another, so a row of codewords can be read in one way only.
 # A good code gives frequent symbols short codewords. The length in bits is $-\log_2$ of the probability: 1 bit for $\tfrac12$, 2 bits for $\tfrac14$, 3 bits for $\tfrac18$.
 # A second code is made in the same way, but for other probabilities, $p$.
 
@@ -236,7 +236,7 @@ print("The mean of the draws is the KL, within 5 standard errors. More than one 
 # %% [markdown]
 # A draw is negative wherever $z$ is likelier under the prior than under $q$. For this $q$, one draw scatters by about as much as the KL itself.
 #
-# Formula (5), the *closed form*, needs no draws, so it has no scatter. A VAE uses a closed form wherever there is one. The reconstruction still scatters. Whether the whole loss scatters less with the closed
+# Formula (5), the *closed form*, needs no draws, so it has no scatter. VAEs usually use the closed form. The reconstruction still scatters. Whether the whole loss scatters less with the closed
 # form depends on $q$ (section 12).
 #
 # ## 4. Wide up to where?
@@ -461,7 +461,7 @@ def kl_p_q(parameters, s=0.6):
 
 
 # %%
-fits = {}  # name: mu, sigma, least value
+fits = {}  # name: mu, sigma, value reached
 for name, objective, start in (
     ("KL(q || p), started left", kl_q_p, -1.5),
     ("KL(q || p), started right", kl_q_p, 1.5),
@@ -469,7 +469,7 @@ for name, objective, start in (
 ):
     best = minimize(objective, [start, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12})
     fits[name] = best.x[0], np.exp(best.x[1]), best.fun
-    print("{:26} mu {:5.2f}, sigma {:.2f}, least value {:.3f} nats".format(name, *fits[name]))
+    print("{:26} mu {:5.2f}, sigma {:.2f}, value reached {:.3f} nats".format(name, *fits[name]))
 
 # %%
 figure, ax = plt.subplots(figsize=(7.5, 3.2))
@@ -525,7 +525,7 @@ print(
 # | $\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)$ | the prior | a term of the loss; the subject of this lesson |
 # | $\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z\mid x)\bigr)$ | the true posterior of the decoder | the gap between the bound and $\log p(x)$ ([lesson 05](05_jensen_elbo.ipynb)); not computed in training |
 #
-# The *true posterior* $p(z\mid x)$ is the distribution of $z$ given $x$ that follows from prior and decoder by Bayes' rule. In the first KL the second argument, the prior, has one hump only. But $q$ is the first argument. So a $q(z\mid x)$ that covers a small part of the prior is charged a moderate KL. The other direction would charge much more.
+# The *true posterior* $p(z\mid x)$ is the distribution of $z$ given $x$ that follows from prior and decoder by Bayes' rule. In the first KL, $q$ is the first argument. So a $q(z\mid x)$ that covers only a small part of the prior has a moderate KL. In the other direction the KL would be much larger.
 #
 # ## 7. Slips, and their numbers
 #
@@ -581,7 +581,7 @@ print("Five slips agree with the KL at mu = 0, sigma = 1, and not at mu = 0.8, s
 #
 # $$q(z) = \mathbb E_x\bigl[q(z\mid x)\bigr].$$
 #
-# A decoder was trained only where the $z$ of training pictures fell. Sampling needs *the mixture* $q(z)$ near $\mathcal N(0, I)$.
+# A decoder is good only where it met such draws, or near them. Sampling needs *the mixture* $q(z)$ near $\mathcal N(0, I)$.
 #
 # The mean $\mathbb E_x$ may be taken over all pictures that might come: new samples should be like those. Or it is taken over the $N$ pictures that we have, $q(z) = \frac1N\sum_{n=1}^N q(z\mid x_n)$, which we can compute. What follows holds for both, unless it mentions $N$.
 #
@@ -594,13 +594,13 @@ print("Five slips agree with the KL at mu = 0, sigma = 1, and not at mu = 0.8, s
 # \end{aligned}$$
 #
 # In the second line the last logarithm does not depend on $x$, so the mean over $x$ applies to $q(z\mid x)$ alone (Hoffman & Johnson 2016). $I(x; z)$ is the **mutual information** of picture and latents: the average KL between $q(z\mid x)$ and the mixture. It is zero only if
-# all $q(z\mid x)$ are the same. We call $\mathrm{KL}(q(z)\,\Vert\,p(z))$ the **mismatch**. The loss contains the average KL. Sampling needs a small mismatch, for the mixture over all pictures that might come. (Section 11 has the $N$.) The difference of the two is exactly $I(x; z)$.
+# all $q(z\mid x)$ are the same. We call $\mathrm{KL}(q(z)\,\Vert\,p(z))$ the **mismatch**. The loss contains the average KL. Sampling needs a small mismatch, for the mixture over all pictures that might come. The difference of the two is exactly $I(x; z)$.
 #
 # **Does the loss help sampling?** Both parts are KLs, so neither is negative, and
 #
 # $$\mathrm{KL}\bigl(q(z)\,\Vert\,p(z)\bigr) \;\le\; \mathbb E_x\bigl[\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)\bigr], \qquad I(x;z) \;\le\; \mathbb E_x\bigl[\mathrm{KL}\bigl(q(z\mid x)\,\Vert\,p(z)\bigr)\bigr].$$
 #
-# The average KL is an **upper limit on the mismatch**. So a small average KL guarantees a small mismatch. While the average KL still falls, the mismatch may rise. The average KL is also an **upper limit on the information** that the latents carry about the picture. It is called the *rate*, or the *price* of the latents.
+# The average KL is an **upper limit on the mismatch**. So a small average KL guarantees a small mismatch. But a *falling* average KL does not: the mismatch may rise meanwhile. The average KL is also an **upper limit on the information** that the latents carry about the picture. It is called the *rate*, or the *price* of the latents.
 # It limits the information but does not measure it. If an encoder gives every picture $\mathcal N(1, 1)$, the average KL is ½ nat, and the latents carry no information.
 #
 # We check the three terms, each in a separate way, on four pictures with one latent.
@@ -768,7 +768,7 @@ print("By quadrature, the mean of the quadratic form is d, and the mean log-rati
 #
 # $$\underbrace{\tfrac12[a^2 + s^2 - 1 - \log s^2]}_{\text{average KL}} = \underbrace{\tfrac12\log\bigl(1 + \tfrac{a^2}{s^2}\bigr)}_{I(x;z)} + \underbrace{\tfrac12[a^2 + s^2 - 1 - \log(a^2 + s^2)]}_{\mathrm{KL}(q(z)\Vert p)} .$$
 #
-# The logarithms on the right add up to $-\log s^2$. We check the average KL by quadrature over $x$, and the mismatch with PyTorch. For the information we use a third formula: it is the KL between the joint density $p(x)\,q(z\mid x)$ and the product $p(x)\,q(z)$. The ratio of these two densities is $q(z\mid x)/q(z)$.
+# With their factors, the logarithms on the right add up to $-\tfrac12\log s^2$. We check the average KL by quadrature over $x$, and the mismatch with PyTorch. For the information we use a third formula: it is the KL between the joint density $p(x)\,q(z\mid x)$ and the product $p(x)\,q(z)$. The ratio of these two densities is $q(z\mid x)/q(z)$.
 
 
 # %%
@@ -844,7 +844,7 @@ draw_encoders(
 np.testing.assert_allclose([gaussian_split(*encoder)[0] for encoder in same_price], 1)
 assert covered[0] > 0.98
 assert covered[2] < 0.5
-print("With one and the same average KL, over 98 % or under 50 % of the prior's samples fall where q(z) lies.")
+print("With one and the same average KL, over 98 % or under 50 % of the prior's samples fall where 99 % of q(z) lies.")
 
 # %% [markdown]
 # In the left encoder the mixture *is* the prior, and $z$ explains most of $x$. In the right one $z$ carries no information about $x$, and over half of the prior's samples fall where the decoder has hardly been. **The average KL is the same for both.**
@@ -908,10 +908,10 @@ rows = {
     "information": known,
     "mismatch": missed,
     "information + mismatch - average KL": known + missed - kl_n.mean(),
-    "two estimates of the information": known - ratio,
+    "difference of two estimates of the information": known - ratio,
 }
 for name, draws in rows.items():
-    print(f"{name:35} {draws.mean():6.3f} nats, standard error {draws.std() / math.sqrt(2000):.3f}")
+    print(f"{name:47} {draws.mean():6.3f} nats, standard error {draws.std() / math.sqrt(2000):.3f}")
 print("the limit log N:", ", ".join(f"{math.log(n):.1f} for N = {n}" for n in (500, 4000, 60_000)))
 finite.reveal(finite.choices[0 if known.mean() > kl_n.mean() - 1 else 2 if known.mean() < 7 else 1])
 
@@ -923,7 +923,7 @@ assert known.max() <= math.log(500) + 1e-9
 print("Information and mismatch, from separate routes, add up to the average KL within 5 standard errors.")
 
 # %% [markdown]
-# The information comes from the entropy of $P(n\mid z)$. It does not use our function for $\log q(z)$, and the mismatch does. So their sum tests that function. The last row compares two estimates of the information: by $P(n\mid z)$, and by the mean of $\log q(z\mid x) - \log q(z)$.
+# The information comes from the entropy of $P(n\mid z)$. It does not use our function for $\log q(z)$; the mismatch does use it. So their sum tests that function. The last row compares two estimates of the information: by $P(n\mid z)$, and by the mean of $\log q(z\mid x) - \log q(z)$. Its standard error is too small, since few large values make up the mean.
 #
 # The limit $\log N$ acts here. It depends on the number of pictures, not on the number of latents. A VAE whose average KL is 25 nats on 60,000 pictures has, over these pictures, a mismatch of at least $25 - 11 = 14$ nats, since $\log 60{,}000 = 11.0$. At least $e^{25}$ pictures would be needed for all 25 nats to be information.
 #
@@ -985,7 +985,7 @@ print("In the slope in mu, the sampled KL has over 1.9 times the closed form's s
 # %% [markdown]
 # First the ELBO itself. At the true posterior every draw of the sampled one equals $\log p(x)$, while the closed form leaves the scatter of the reconstruction. At the two other $q$ the closed form scatters less.
 #
-# Training uses slopes. In this model a sampled KL doubles the scatter of the slope in $\mu$, at the true posterior too. There it is free of scatter only if the score term is left out. Without that term the slope is a constant plus $(1/\sigma - 2\sigma)\varepsilon$; in closed form it is a constant minus $\sigma\varepsilon$. So the slope without the score term scatters less than the closed form's only for $0.58 < \sigma < 1$. The slope in $\sigma$ was not measured.
+# Training uses slopes. In this model a sampled KL doubles the scatter of the slope in $\mu$, at the true posterior too. At the true posterior this slope has no scatter only if the score term is left out. Without that term the slope is a constant plus $(1/\sigma - 2\sigma)\varepsilon$; in closed form it is a constant minus $\sigma\varepsilon$. So the slope without the score term scatters less than the closed form's only for $0.58 < \sigma < 1$. The slope in $\sigma$ was not measured.
 #
 # Which case is a VAE? We measure the ELBO of 200 held-out digits before and after a short training.
 
@@ -1075,7 +1075,7 @@ print("In blocks of n symbols, the extra length per symbol is the KL, up to 1/n.
 # 2. In section 4 descend in $\sigma$ instead of $\log\sigma^2$, in a new cell, from 0.1 and from 5. Which start is now the slow one, and why?
 # 3. $\frac{p(z)}{q(z)} - 1 - \log\frac{p(z)}{q(z)}$, averaged over $z\sim q$, also estimates the KL. Why is no draw of it ever negative? (Section 1 has the reason.) In a new cell, compare its scatter with section 3's for $\sigma = 0.9$. At $\sigma = 0.5$ its variance is infinite, since $\int p^2/q$ is
 # finite only for $\sigma^2 > \tfrac12$: the standard deviation that you measure there means nothing.
-# 4. In section 11 double the standard deviations, with `variance = 1.0`. Which of the two parts shrinks more? (The question's 14 nats are those of 0.25.)
+# 4. In section 11 double the standard deviations, with `variance = 1.0`. Which of the two parts shrinks more? (The 14 nats in the question of section 11 belong to `variance = 0.25`.)
 #
 # **Exercise.** [Exercise 04](../work/ex04_kl_divergence.ipynb) asks you to write functions, and checks each as you go.
 #
