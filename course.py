@@ -500,7 +500,7 @@ def test_browser(extra):
     """In Chromium, open the lessons in JupyterLab, move every slider, and read the site."""
     require_chromium()
     setup(["grade", "test", "site", "browser"])
-    return run([PYTHON, "-m", "pytest", "tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
+    return run([PYTHON, "-m"] + PYTEST + ["tests/browser"] + extra, environment(OMP_NUM_THREADS="1"))
 
 
 def clean():

@@ -14,9 +14,7 @@ import reading_time
 
 ROOT = Path(__file__).parents[1]
 LESSONS = reading_time.LESSONS
-SECOND_EDITION = [path for path in LESSONS if path.stem[:2] <= "05"]
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-second_edition = pytest.mark.parametrize("path", SECOND_EDITION, ids=lambda path: path.stem)
 
 
 def cells(path, kind):
@@ -41,7 +39,7 @@ def test_the_readme_states_the_same_minutes(path):
     assert row.split("|")[4].strip() == minutes
 
 
-@second_edition
+@every_lesson
 def test_the_core_takes_at_most_90_minutes_and_sentences_are_short(path):
     lesson = reading_time.read(path)
     assert lesson.core.minutes <= 90
@@ -120,7 +118,7 @@ def rows():
 
 
 def test_every_row_of_the_claims_page_is_a_claim_of_its_section():
-    found = {path.stem[:2]: claim_cells(path) for path in SECOND_EDITION}
+    found = {path.stem[:2]: claim_cells(path) for path in LESSONS}
     assert {number for number, _ in rows()} == set(found)
     for number, columns in rows():
         assert len(columns) == 8, columns
@@ -130,7 +128,7 @@ def test_every_row_of_the_claims_page_is_a_claim_of_its_section():
         assert [s for s, text, _ in found[number] if claim in text] == [section], (number, claim)
 
 
-@second_edition
+@every_lesson
 def test_every_claim_has_its_row(path):
     claims = [" ".join(columns[0].split()) for number, columns in rows() if number == path.stem[:2]]
     missing = [text for _, text, fixed in claim_cells(path) if fixed and not any(claim in text for claim in claims)]

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from vae_lessons.distributions import log_bernoulli, log_normal, sample_normal
-from vae_lessons.latents import nudge
 from vae_lessons.models import LatentVariableModel
 
 __all__ = [
@@ -23,44 +22,9 @@ __all__ = [
     "log_p_x",
     "mig",
     "nudge_each",
-    "nudge_test",
     "rate_distortion",
     "sap",
 ]
-
-
-@torch.no_grad()
-def nudge_test(
-    codes: Tensor,
-    decode: Callable[[Tensor], Tensor],
-    x: Tensor,
-    y: Tensor,
-    judge: Callable[[Tensor], Tensor],
-    sizes: Sequence[float] = (0.0, 0.05, 0.1, 0.2, 0.5),
-    seed: int = 0,
-    repeats: int = 10,
-) -> np.ndarray:
-    """Cost and recognisability of pictures decoded from nudged codes.
-
-    Args:
-        codes: (N, d) codes of the pictures.
-        decode: maps codes (N, d) to log-odds of the pixels (N, D).
-        x: (N, D) binary pictures.
-        y: (N,) their classes.
-        judge: maps binary pictures (..., D) to class scores (..., classes). A pixel is 1 if its log-odds are positive.
-        sizes: of the nudges, in standard deviations of the codes (see `latents.nudge`).
-        seed: of the nudges.
-        repeats: number of nudges of each code to average over.
-
-    Returns:
-        (len(sizes), 2): mean -log p(x|z) in nats per picture, and the fraction that the judge assigns to y.
-    """
-    generator, rows = torch.Generator().manual_seed(seed), []
-    for r in sizes:
-        logits = torch.stack([decode(nudge(codes, r, generator)) for _ in range(repeats)])  # (repeats, N, D)
-        agreement = (judge((logits > 0).float()).argmax(-1) == y).float().mean()
-        rows.append([-log_bernoulli(x, logits).mean().item(), agreement.item()])
-    return np.array(rows)
 
 
 @torch.no_grad()
@@ -77,8 +41,7 @@ def nudge_each(
 ) -> Tensor:
     """Cost and recognisability of each picture decoded from nudged codes z + r L eps, eps ~ N(0, I).
 
-    Unlike `nudge_test`, it takes the unit of the nudge as a matrix, keeps the pictures apart, so that two models can be
-    compared picture by picture, and draws the same eps for every size.
+    The pictures are kept apart, so that two models can be compared picture by picture. Every size has the same eps.
 
     Args:
         codes: (N, d) codes of the pictures.

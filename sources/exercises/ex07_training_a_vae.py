@@ -269,7 +269,7 @@ check("training/diagnose", diagnose)
 # <!-- BEGIN SOLUTION -->
 # **Marking guide.** One point each, three at most:
 #
-# - *The numbers:* the floor is 16 × 0.5 = 8 nats, so the loss itself makes the KL 8 nats, used or not; active units count axes, and a direction or two smeared over all axes (or mere noise of the means) makes all pass.
+# - *The numbers:* the floor is 16 × 0.5 = 8 nats, so the loss itself makes the KL 8 nats, used or not; active units count axes, and a direction or two spread over all axes (or mere noise of the means) makes all pass.
 # - *What to measure:* held-out digits, one sample each: does the distortion fall below that of the one picture that fits all, and does the ELBO (with the full KL, β = 1, no floor) rise? Eigenvalues of the means' covariance may be named as well.
 # - *Two causes, each with its cure:* the loss wants silence (β too large, or a mean beside a sum: mend β); the decoder is deaf from its initial weights (He's weights, fewer layers); the KL came before the decoder had learned to listen (warm-up, free bits).
 #

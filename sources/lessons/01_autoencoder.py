@@ -291,7 +291,7 @@ def nudge(z, r, generator):
 
 
 # %% [markdown]
-# (Lesson 07 and the exercise use this `nudge`.) Is its unit fair? Nothing in the loss fixes the axes of the code. Turn all codes by an angle, and turn them
+# (The exercise uses this `nudge`.) Is its unit fair? Nothing in the loss fixes the axes of the code. Turn all codes by an angle, and turn them
 # back before the decoder: every picture is drawn as before. So a fair nudge must not depend on the axes. Turn the codes, nudge, turn back: the step should have the same distribution as without the turn.
 #
 # In general the unit is a matrix $L$, and $z' = z + r\,L\,\varepsilon$. If $L$ is diagonal and holds the standard deviations, this is the nudge above. Another choice is the *Cholesky factor*: a triangular $L$ with $LL^\top$ = covariance of the

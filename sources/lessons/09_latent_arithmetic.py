@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 09 · Latent arithmetic
 #
-# Average the codes of people who smile, subtract the average of those who frown: a *smile vector*. Add it to anyone's code, decode, and they smile.
-# So it is told, with a few well-chosen faces as evidence.
+# Average the codes of people who smile, and subtract the average of those who frown. The difference is a *smile vector*. Add it to anyone's code and decode: that person smiles.
+# So people say, and they show a few well-chosen faces.
 #
-# **The question of this lesson: how well do a smile vector and a glasses vector work?** How often does the attribute appear, what else changes, how near is the result to
-# the picture that it ought to be, do simpler methods do as well, and when does a vector mean something else than its name?
+# **The question of this lesson: how well do a smile vector and a glasses vector work?** How often does the attribute appear? What else changes? How near is the result to the picture that it ought to be?
+# Do simpler methods do as well? And when does a vector mean something else than its name?
 #
-# *You need:* a trained VAE ([00](00_start_here.ipynb)), mean codes and nudges ([01](01_autoencoder.ipynb)). *Time:* 135 minutes to read and try, about a minute to run.
+# *You need:* a trained VAE ([00](00_start_here.ipynb)), mean codes ([01](01_autoencoder.ipynb)). *Time:* 90 minutes for the core, 70 more for the optional sections, one to three minutes to run.
 #
-# The stored outputs below would give the answers away. Take *Edit, Clear Outputs of All Cells* from the menu first.
+# Clear the stored outputs first: they give the answers away.
 
 # %%
 from vae_lessons import data, plotting
@@ -40,19 +40,18 @@ from scipy.spatial import geometric_slerp
 
 SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrate.py)
 
-# %% [markdown]
-# This lesson moves the latents of a trained machine and looks at what the decoder draws:
-
 # %%
 plotting.machine("z", "decoder")
 
 # %% [markdown]
+# This lesson is about the latents: it moves them in a trained machine, and looks at what the decoder draws.
+#
 # ## 1. Four points by hand
 #
-# Four people with codes of two numbers: neither attribute $(0, 0)$, glasses $(2, 1)$, a smile $(-1, 2)$, both $(1, 3)$. So in this toy glasses add $(2, 1)$ to the code and a smile adds $(-1, 2)$.
+# The *code* of a picture is here the encoder's mean $\mu$. Take four people with codes of two numbers: neither attribute $(0, 0)$, glasses $(2, 1)$, a smile $(-1, 2)$, both $(1, 3)$. In this toy, glasses add $(2, 1)$ to the code, and a smile adds $(-1, 2)$.
 #
-# With glasses: the mean of $(2, 1)$ and $(1, 3)$ is $(1.5, 2)$. Without: the mean of $(0, 0)$ and $(-1, 2)$ is $(-0.5, 1)$. The difference is $(2, 1)$: half of each
-# group smiles, so the smiles cancel. In general, for codes $z_n$:
+# With glasses, the mean of $(2, 1)$ and $(1, 3)$ is $(1.5, 2)$. Without, the mean of $(0, 0)$ and $(-1, 2)$ is $(-0.5, 1)$. The difference is $(2, 1)$. Half of each
+# group smiles, so the smiles cancel. In general, for the codes $z_n$ of $N_\text{with}$ pictures with the attribute and $N_\text{without}$ without it:
 #
 # $$v = \frac{1}{N_\text{with}}\sum_{n\ \text{with}} z_n \;-\; \frac{1}{N_\text{without}}\sum_{n\ \text{without}} z_n .$$
 
@@ -74,12 +73,11 @@ for name, has, by_hand in (("glasses", glasses, codes[1]), ("smile", smiles, cod
 # %% [markdown]
 # ## 2. Faces, a VAE, and a calibrated judge
 #
-# The faces of lesson 00: nine known factors, each drawn independently of the others. A VAE like the one of lesson 00, trained on 5,000 of them without any label; 1,000 others are held out.
+# Faces and VAE are like those of lesson 00. The faces have nine known factors, each drawn independently of the others. The VAE is trained on 5,000 faces of $D = 2304$ pixels, without labels; 1,000 others are held out.
 
 # %%
 x, factors = data.faces(5000, seed=SEED)
 x_held, factors_held = data.faces(1000, seed=SEED + 1000)
-print(f"{len(x):,} faces to train on and {len(x_held):,} held out, each of {x.shape[1]:,} pixels")
 
 
 # %% tags=["nbval-ignore-output"]
@@ -93,7 +91,7 @@ def train_vae(x, n_latents=10, hidden=(256,), epochs=20):
         return {"loss": -elbo.mean(), "redrawing": -log_p_x_given_z.mean(), "kl": kl.mean()}
 
     fit(vae, loss_terms, x, epochs=epochs, lr=one_cycle(4e-3), seed=SEED)
-    return vae
+    return vae.requires_grad_(False)
 
 
 vae = train_vae(x)
@@ -102,25 +100,15 @@ vae = train_vae(x)
 # %%
 def coder(vae):
     """Two functions: from pictures to mean codes, and from codes to mean pictures."""
-
-    @torch.no_grad()
-    def encode(x):
-        return vae.q_z_given_x(x)[0]
-
-    @torch.no_grad()
-    def decode(z):
-        return vae.p_x_given_z(z).mean
-
-    return encode, decode
+    return lambda x: vae.q_z_given_x(x)[0], lambda z: vae.p_x_given_z(z).mean
 
 
 encode, decode = coder(vae)
-z_train, z_held = encode(x), encode(x_held)
-print("codes", tuple(z_train.shape), "and", tuple(z_held.shape))
+z_train, z_held = encode(x), encode(x_held)  # (5000, d) and (1000, d)
 
 # %% [markdown]
-# The judge is a linear *probe*: for each factor a weighted sum of the pixels, fitted on the training faces. Before we let it judge, two baselines. How wrong is it on
-# real held-out faces, and how wrong on the VAE's drawings of them, when no vector has been added? Errors are root mean squares, as a share of the factor's range.
+# The judge is a linear *probe*. For each factor it computes a weighted sum of the pixels. The weights are fitted on the training faces. First we measure its own errors: on held-out faces, and on the VAE's drawings of them without any vector.
+# Errors are root mean squares, as a share of the factor's range.
 
 # %% tags=["nbval-ignore-output"]
 probe = LinearProbe(x, factors)
@@ -132,21 +120,33 @@ for name, truth in factors_held.items():
     rms[name] = [((seen[name] - truth).square().mean().sqrt() / RANGE[name]).item() for seen in (on_faces, on_drawings)]
     print(f"{name:14}{rms[name][0]:16.1%}{rms[name][1]:16.1%}")
 
+
+# %% tags=["nbval-ignore-output"]
+def share(values):
+    return values.float().mean().item()
+
+
+right = {}
+for name, level in (("glasses", 0.5), ("smile", 0.0), ("smile", 1 / 3)):
+    truth = factors_held[name] > level
+    right[name, level] = [share((seen[name] > level) == truth) for seen in (on_faces, on_drawings)]
+    print(f"{name} over {level:.2f}? Right on {{:.1%}} of faces, {{:.1%}} of drawings".format(*right[name, level]))
+
 # %%
-wears = factors_held["glasses"] > 0.5
-for seen in (on_faces, on_drawings):
-    assert ((seen["glasses"] > 0.5) == wears).float().mean() > 0.99
+assert min(right["glasses", 0.5]) > 0.99
+assert min(right["smile", 0.0] + right["smile", 1 / 3]) > 0.9
 assert max(error for pair in rms.values() for error in pair) < 0.12
-print("Glasses are judged rightly on over 99 % of the faces and of their drawings.")
+print("Whether there are glasses is judged rightly on over 99 % of the faces and of their drawings.")
+print("Whether a smile is over 0, or over 1/3, is judged rightly on over 90 % of them.")
 print("No factor's root-mean-square error reaches 12 % of its range.")
 
 # %% [markdown]
-# The judge is fit for use, and the VAE keeps what it reads.
+# So the judge is accurate on faces and on drawings, and the VAE keeps what it reads. But it was fitted to faces of the same drawing program, so we shall test it (section 4).
 #
 # ## 3. Two vectors at work
 #
-# A smile is a number from −1 to 1, so we have to say what counts. *Smiling* shall be above 1/3, *frowning* below −1/3; the third in between is
-# left out. An attribute counts as *seen* if the probe reads more than the value halfway between its two groups: over 1/2 for glasses, over 0 for a smile.
+# A smile is a number from −1 to 1, so we have to define what counts. *Smiling* is above 1/3, *frowning* below −1/3. The third in between is
+# left out. Glasses are *seen* if the probe reads over 1/2. For the smile we report two bars. The *lenient* bar is 0, halfway between the groups. The *strict* bar is 1/3, where our own definition of smiling begins.
 
 # %%
 smiling, frowning = factors["smile"] > 1 / 3, factors["smile"] < -1 / 3
@@ -154,7 +154,6 @@ clear = smiling | frowning
 glasses_vector = attribute_vector(z_train, factors["glasses"] > 0.5)
 smile_vector = attribute_vector(z_train[clear], smiling[clear])
 bare, frowns = factors_held["glasses"] < 0.5, factors_held["smile"] < -1 / 3
-print(f"held out: {bare.sum()} without glasses, {frowns.sum()} frowning")
 
 # %%
 put_on = decode(z_held[bare] + glasses_vector)
@@ -172,7 +171,7 @@ plotting.show(
 )
 
 # %% [markdown]
-# Convincing; but ten pictures convince easily. Count. *Share*: on how many pictures the probe sees the attribute, before and after. *Side effects*: how far its readings of the other
+# Ten pictures convince easily, so we count. The *share* is that of the pictures on which the probe sees the attribute, before and after. *Side effects* are how far its readings of the other
 # factors move, on average, as a share of their range. "Before" is the drawing without the vector, so that the VAE's own errors do not count.
 
 
@@ -186,42 +185,40 @@ def attribute_effect(probe, before, after, name, level=0.5):
 
 
 # %% tags=["nbval-ignore-output"]
-on_glasses = attribute_effect(probe, decode(z_held[bare]), put_on, "glasses")
-on_smile = attribute_effect(probe, decode(z_held[frowns]), cheered, "smile", level=0.0)
-off = attribute_effect(probe, decode(z_held[~bare]), decode(z_held[~bare] - glasses_vector), "glasses")
-for name, (before, after, moved) in {"glasses": on_glasses, "smile": on_smile, "glasses off": off}.items():
-    print(f"{name}: seen on {before:.1%} before, on {after:.1%} after")
-    print("   others moved by", {other: f"{move / RANGE[other]:.1%}" for other, move in moved.items()})
-strict = (probe.read(cheered)["smile"] > 1 / 3).float().mean().item()
-print(f"smile, if a reading over 1/3 were asked for: seen on {strict:.1%} after")
+effects = {
+    "glasses": attribute_effect(probe, decode(z_held[bare]), put_on, "glasses"),
+    "glasses off": attribute_effect(probe, decode(z_held[~bare]), decode(z_held[~bare] - glasses_vector), "glasses"),
+    "smile over 0": attribute_effect(probe, decode(z_held[frowns]), cheered, "smile", level=0.0),
+    "smile over 1/3": attribute_effect(probe, decode(z_held[frowns]), cheered, "smile", level=1 / 3),
+}
+for name, (before, after, moved) in effects.items():
+    most = max(moved, key=lambda other: moved[other] / RANGE[other])
+    print(f"{name:15} seen on {before:6.1%} before, on {after:6.1%} after", end="; ")
+    print(f"moved most: {most} by {moved[most] / RANGE[most]:.1%} of its range")
 
 # %%
-assert max(on_glasses[0], on_smile[0], off[1]) < 0.05
-assert min(on_glasses[1], on_smile[1], off[0]) > 0.95
-for _, _, moved in (on_glasses, on_smile, off):
-    assert max(move / RANGE[other] for other, move in moved.items()) < 0.07
-assert 0.8 < strict < 0.97
-print("Seen on under 5 % before and on over 95 % after; every other factor moved by under 7 % of its range.")
-print("Subtracted, the glasses vector takes glasses off over 95 % of those who wear them.")
-print("If a smile had to read over 1/3, the share after would be between 80 and 97 %.")
+on_glasses, off, lenient, strict = effects.values()
+assert max(on_glasses[0], lenient[0], strict[0], off[1]) < 0.05
+assert min(on_glasses[1], lenient[1], off[0]) > 0.95
+assert 0.8 < strict[1] < 0.98
+assert max(move / RANGE[other] for *_, moved in effects.values() for other, move in moved.items()) < 0.07
+print("Glasses: seen on under 5 % before and on over 95 % after. Subtracted, the vector takes over 95 % of them off.")
+print("Smile on frowning faces: over 0 on over 95 %, and over 1/3, our own definition, on 80 to 98 %.")
+print("By the probe, every other factor moved by under 7 % of its range on average.")
 
 # %% [markdown]
-# By the judge's word, both vectors work nearly always, and hardly anything else moves. (Why not ask for 1/3, where *smiling* begins? Because that asks too much: the groups lie 4/3 apart, so the deepest frown, −1, is to end at 1/3 exactly.)
-# Now distrust the judge.
+# By this judge, both vectors work nearly always, and hardly anything else moves. (The strict bar is high: the groups lie 4/3 apart, so the deepest frown, −1, should end at exactly 1/3. Section 5 counts the *true* pictures that pass.)
 #
 # ## 4. The judge can be fooled
 #
-# The probe's reading is a weighted sum of pixels, $w^\top x + b$. The *smallest* change of a picture (in Euclidean length, by the Cauchy-Schwarz inequality) that makes it read one more is $w/\lVert w\rVert^2$:
-#
-# $$w^\top\Bigl(x + \frac{w}{\lVert w\rVert^2}\Bigr) + b = w^\top x + b + 1 .$$
-#
-# Nothing in this says that the change looks like glasses. (The weights: what the probe reads on a picture with a single white pixel, minus what it reads on a black one.)
+# The probe's reading is a weighted sum of pixels, $w^\top x + b$, with weights $w$ and an offset $b$. Add $w/\lVert w\rVert^2$ to the picture: it reads exactly 1 more, because $w^\top w/\lVert w\rVert^2 = 1$. No change of smaller Euclidean length does that, by the Cauchy-Schwarz inequality.
+# Nothing in this makes the change look like glasses.
 
 # %%
 weights = (probe.read(torch.eye(2304))["glasses"] - probe.read(torch.zeros(1, 2304))["glasses"]).float()
 fooled = (x_held[bare] + weights / weights.square().sum()).clamp(0, 1)
-assert (probe.read(fooled)["glasses"] > 0.5).float().mean() > 0.99
-print("The probe now sees glasses on over 99 % of these faces. Do you?")
+
+# %%
 figure, ax = plt.subplots(figsize=(8, 3.2))
 plotting.images(torch.cat([x_held[bare][:5], fooled[:5]]), ax=ax, columns=5, row_labels=["held out", "fooled"])
 plotting.show(
@@ -231,58 +228,694 @@ plotting.show(
 )
 
 # %% [markdown]
-# The same holds for any fixed change $\delta$ of the pixels: the reading moves by $w^\top\delta$, **by the same amount on every face, whatever the face**. Take for $\delta$ the *pixel glasses
-# vector*, the average picture with glasses minus the average without. It moves the reading by the difference of the probe's mean readings of the two groups: nearly 1, because the probe was fitted to tell just these groups apart.
-# So the probe cannot judge this method at all.
+# The same holds for any fixed change $\delta$ of the pixels. It moves the reading by $w^\top\delta$, by the same amount on every face. An example is the *pixel glasses
+# vector*: the average picture with glasses minus the average without. It moves every reading by about 1, because the probe was fitted to separate just these two groups. So it means nothing that the probe sees glasses there; we do not print that share.
+#
+# So we need a second judge, one that knows the person and was not fitted to anything. We know every factor of every held-out person, so we can draw the same person in 42 ways: without and with glasses, each with 21 smiles from −1 to 1. The second judge finds the one
+# that is **nearest** to the picture, by squared distance, and reports its glasses and its smile. The smiles are 0.1 apart, so its bars are in effect 0.05 and 0.35.
 
 # %%
-pixel_glasses = attribute_vector(x, factors["glasses"] > 0.5)
-shift = probe.read(x_held[bare] + pixel_glasses)["glasses"] - probe.read(x_held[bare])["glasses"]
-assert shift.max() - shift.min() < 1e-3
-assert abs(shift.mean() - 1) < 0.02
-print("The pixel vector moves the reading by the same amount on every face, within 0.001: by 1, within 0.02.")
+SMILES = torch.arange(-10, 11) / 10
 
+
+def true_pictures(people, n=200):
+    """The first n people, each without and with glasses and with 21 smiles: pictures (n, 42, D)."""
+    some = {name: values[:n].repeat_interleave(42) for name, values in people.items()}
+    some["glasses"] = torch.tensor([0.0, 1.0]).repeat_interleave(21).repeat(n)
+    some["smile"] = SMILES.repeat(2 * n)
+    return render(some).view(n, 42, -1)
+
+
+def nearest(pictures, sheets):
+    """Glasses and smile, each (n,), of the true picture in sheets (n, 42, D) that is nearest to each picture (n, D)."""
+    found = torch.stack([(sheet - p).square().sum(1).argmin() for p, sheet in zip(pictures, sheets, strict=False)])
+    return {"glasses": (found // 21).float(), "smile": SMILES[found % 21]}
+
+
+# %%
+def by_both(pictures, sheets, name, level):
+    """Shares of the first 200 pictures with the attribute above level: by the probe, and by nearest true picture."""
+    return [share(seen[name] > level) for seen in (probe.read(pictures[:200]), nearest(pictures, sheets))]
+
+
+# %%
+people, sad = ({name: values[who] for name, values in factors_held.items()} for who in (bare, frowns))
+sheets = {"glasses": true_pictures(people), "smile": true_pictures(sad)}
+
+# %% tags=["nbval-ignore-output"]
+judged = {("fooling pattern", "glasses", 0.5): by_both(fooled, sheets["glasses"], "glasses", 0.5)}
+for name, level, who, vector in (
+    ("glasses", 0.5, bare, glasses_vector),
+    ("smile", 0.0, frowns, smile_vector),
+    ("smile", 1 / 3, frowns, smile_vector),
+):
+    z, how = z_held[who][:200], (sheets[name], name, level)
+    judged["no vector", name, level] = by_both(decode(z), *how)
+    judged["vector", name, level] = by_both(decode(z + vector), *how)
+print(f"{'share of 200 people':44}{'probe':>8}{'nearest':>9}")
+for (what, name, level), (linear, near) in judged.items():
+    print(f"{what:16} {name:7} over {level:.2f}{'':9}{linear:14.1%}{near:9.1%}")
+
+# %%
+assert judged["fooling pattern", "glasses", 0.5][0] > 0.99
+assert judged["fooling pattern", "glasses", 0.5][1] < 0.05
+print("The fooling pattern: the probe sees glasses on over 99 % of the faces, the nearest true picture on under 5 %.")
+assert min(judged["vector", "glasses", 0.5] + judged["vector", "smile", 0.0]) > 0.95
+assert 0.6 < min(judged["vector", "smile", 1 / 3]) < max(judged["vector", "smile", 1 / 3]) < 0.99
+print("With the vectors both judges see glasses, and a smile over 0, on over 95 %; a smile over 1/3 on 60 to 99 %.")
 # %% [markdown]
-# What nobody can fool is the true picture. We know every factor of every held-out person, so we can draw **the same person with glasses**, and for the smile, the same person smiling more by as much
-# as the two groups differ. Then we measure the mean squared error per pixel, in thousandths.
-# Two marks on that scale: *doing nothing*, and the VAE's *floor*, its error when it merely redraws the true picture.
+# The second judge is not fooled by a pattern of this size. About the vectors it agrees with the first, with fewer smiles at the strict bar.
+#
+# ## 5. The true picture as a measure
+#
+# The true picture also gives a measure of quality. For glasses it is **the same person with glasses**. For the smile it is the same person smiling more, by as much
+# as the two groups differ. We measure the mean squared error per pixel, in thousandths, ± one standard error over people.
+# Two marks on that scale are *doing nothing*, and the VAE's *floor*, its error when it merely redraws the true picture.
 
 
 # %%
+def errors(pictures, truth):
+    """Mean squared error per pixel of each picture, in thousandths."""
+    return 1000 * (pictures - truth).square().mean(-1)
+
+
 def error(pictures, truth):
-    """Mean squared error per pixel, in thousandths."""
-    return 1000 * (pictures - truth).square().mean().item()
+    return errors(pictures, truth).mean().item()
 
 
-people = {name: values[bare] for name, values in factors_held.items()}
-with_glasses = render({**people, "glasses": torch.ones_like(people["glasses"])})
+def average(values):  # mean ± standard error
+    return f"{values.mean():.2f} ± {values.std() / len(values) ** 0.5:.2f}"
+
+
+# %%
 group_gap = factors["smile"][smiling].mean() - factors["smile"][frowning].mean()
-sad = {name: values[frowns] for name, values in factors_held.items()}
+with_glasses = render({**people, "glasses": torch.ones_like(people["glasses"])})
 with_smile = render({**sad, "smile": (sad["smile"] + group_gap).clamp(-1, 1)})
 print(f"{len(with_glasses)} people, now with glasses; {len(with_smile)} people, now smiling more by {group_gap:.1f}")
 
 # %% tags=["nbval-ignore-output"]
-nothing = error(x_held[bare], with_glasses), error(x_held[frowns], with_smile)
-left = error(put_on, with_glasses), error(cheered, with_smile)
-floor = error(decode(encode(with_glasses)), with_glasses), error(decode(encode(with_smile)), with_smile)
-for i, name in enumerate(("glasses", "smile")):
-    print(f"{name:8} doing nothing {nothing[i]:.2f}, with the vector {left[i]:.2f}, floor {floor[i]:.2f} thousandths")
-print(f"the probe's own pattern {error(fooled, with_glasses):.2f} thousandths")
+nothing, left, floor = {}, {}, {}
+for name, who, drawn, truth in (("glasses", bare, put_on, with_glasses), ("smile", frowns, cheered, with_smile)):
+    nothing[name], left[name] = errors(x_held[who], truth), errors(drawn, truth)
+    floor[name] = errors(decode(encode(truth)), truth)
+    print(f"{name}: doing nothing {average(nothing[name])}, vector {average(left[name])}, floor {average(floor[name])}")
+print(f"the probe's own pattern {average(errors(fooled, with_glasses))}")
+print("true smiles over 1/3: probe {:.1%}, nearest {:.1%}".format(*by_both(truth, sheets["smile"], "smile", 1 / 3)))
 
 # %%
-assert error(fooled, with_glasses) > 0.8 * nothing[0]
-assert left[0] < 0.3 * nothing[0]
-assert left[1] < 0.4 * nothing[1]
-assert min(floor[0] / left[0], floor[1] / left[1]) > 0.5
+assert error(fooled, with_glasses) > 0.8 * nothing["glasses"].mean()
+assert left["glasses"].mean() < 0.3 * nothing["glasses"].mean()
+assert left["smile"].mean() < 0.4 * nothing["smile"].mean()
+assert min(floor[name].mean() / left[name].mean() for name in left) > 0.5
 print("The fooling pattern leaves over 80 % of the error, the glasses vector under 30 %, the smile vector under 40 %.")
-print("The VAE's floor, its error on the true picture itself, is more than half as large as what they leave.")
+print("The VAE's floor is more than half of the error that is left after adding the vector.")
 
 # %% [markdown]
-# So the vectors are real: they go most of the way to the true picture, and what is left is less than twice the error with which the VAE redraws that picture itself.
+# So the vectors go most of the way to the true picture. What is left is less than twice the error with which the VAE redraws that picture itself. Not even all *true* pictures pass the strict bar.
 #
-# ## 5. How far to go
+# ## 6. Is the latent space needed?
 #
-# The mean difference has a length, but why add it once? Add it $s$ times, $z + s\,v$, for $s$ from 0 to 2.
+# A simpler rival: add one fixed **pixel vector**, of glasses or of a smile, to the picture itself, and cut at black and white. There is also a third way. Take from the VAE only the **change**, its drawing with the vector minus its drawing without,
+# and add that to the original picture. (Section 13, optional, has a plain autoencoder.)
+
+# %%
+way_names = ["VAE, drawing", "pixel vector", "VAE, change"]
+closest = Prediction("Glasses are put on some 500 held-out people. Which way errs least?", way_names)
+closest.ask()
+
+
+# %%
+def three_ways(originals, has, used=slice(None)):
+    """The pictures with an attribute's vector, from the training faces `used`, has (N,), added in three ways."""
+    z = encode(originals)
+    drawn = decode(z + attribute_vector(z_train[used], has[used]))
+    return {
+        "VAE, drawing": drawn,
+        "pixel vector": (originals + attribute_vector(x[used], has[used])).clamp(0, 1),
+        "VAE, change": (originals + drawn - decode(z)).clamp(0, 1),
+    }
+
+
+# %% tags=["nbval-ignore-output"]
+truths = {"glasses": with_glasses, "smile": with_smile}
+methods = {
+    "glasses": three_ways(x_held[bare], factors["glasses"] > 0.5),
+    "smile": three_ways(x_held[frowns], smiling, used=clear),
+}
+off_truth = {}
+for attribute, truth in truths.items():
+    for name, pictures in methods[attribute].items():
+        off_truth[attribute, name] = errors(pictures, truth)
+        print(f"{attribute:8} {name:14} error {average(off_truth[attribute, name])}")
+    gain = off_truth[attribute, "pixel vector"] - off_truth[attribute, "VAE, change"]
+    print(f"{attribute:8} pixel vector minus VAE's change, on the same people: {average(gain)}")
+
+# %%
+closest.reveal(min(way_names, key=lambda name: off_truth["glasses", name].mean()))
+for attribute in truths:
+    drawn, pixel, change = (off_truth[attribute, name].mean() for name in methods[attribute])
+    assert pixel < 0.9 * drawn
+    assert change < 0.8 * pixel
+print("For both attributes the pixel vector errs over 10 % less than the VAE's drawing,")
+print("and the VAE's change, added to the original, errs over 20 % less than the pixel vector.")
+
+# %% [markdown]
+# **After these 20 epochs, one fixed pixel vector beats the VAE's drawing.** (After 60 it does not: section 9.) These faces are aligned: glasses and mouths sit at nearly the same pixels on everyone. And the original stays
+# sharp, whereas the VAE redraws the whole face. Why, then, does the VAE's change beat the pixel vector? Here are the errors with the head on the left, in the middle, and on the right.
+
+# %% tags=["nbval-ignore-output"]
+thirds = {}
+for attribute, who in (("glasses", people), ("smile", sad)):
+    third = ((who["shift_x"] + 1) * 1.5).long().clamp(0, 2)  # 0, 1, 2: head to the left, in the middle, to the right
+    for name in ("pixel vector", "VAE, change"):
+        thirds[attribute, name] = [off_truth[attribute, name][third == k].mean().item() for k in range(3)]
+        print(f"{attribute:8} {name:13} {{:.2f}}, {{:.2f}}, {{:.2f}}".format(*thirds[attribute, name]))
+
+# %%
+for attribute, off_centre in (("glasses", 1.6), ("smile", 1.2)):
+    by_pixel, by_change = thirds[attribute, "pixel vector"], thirds[attribute, "VAE, change"]
+    assert min(by_pixel[0], by_pixel[2]) > off_centre * by_pixel[1]
+    assert max(by_change[0], by_change[2]) < 1.4 * by_change[1]
+    assert max(by_change[0] / by_pixel[0], by_change[2] / by_pixel[2]) < 0.75
+    assert 0.7 < by_change[1] / by_pixel[1] < 1.6
+print("Off the middle, the pixel vector's error is over 1.6 times (glasses) and 1.2 times (smile) that in the middle.")
+print("The VAE's change errs there under three quarters as much, and in the middle 0.7 to 1.6 times as much.")
+
+# %% [markdown]
+# **The pixel vector puts glasses where glasses are on average. The latent vector puts them where this person's head is.** With the head in the middle, the pixel vector is ahead for glasses here, the change for the smile. We tried neither larger shifts nor a pixel vector for each position of the head.
+#
+# ## 7. Do the vectors add?
+#
+# In the toy, $(0, 0) + (2, 1) + (-1, 2) = (1, 3)$ is exactly the code of the one with both. In a real latent space the *codes* add as well, but does the picture follow? Write $\Delta_v = $ `decode(z + v)` − `decode(z)` for the change of the picture by a vector $v$. If two vectors $v$ and $w$
+# act independently, $\Delta_{v+w} = \Delta_v + \Delta_w$. What is left over, $\Delta_{v+w} - \Delta_v - \Delta_w$, is their **interaction**. We give its length as a share of the length of $\Delta_{v+w}$, averaged over people.
+#
+# The true pictures have interactions, too. For them we change the factor itself, by the difference of its two group means. A good model has the same interactions, so we print both.
+
+# %%
+adds = Prediction(
+    "Vectors for a wider face and for a head farther right: how large is their interaction?",
+    ["under 20 % of the change", "20 to 60 %", "over 60 %"],
+)
+adds.ask()
+
+
+# %%
+def interaction(neither, first, second, both):
+    """For each picture, the length of what both changes do beyond their sum, over that of the change by both (N,)."""
+    return (both - first - second + neither).norm(dim=1) / (both - neither).norm(dim=1)
+
+
+def step_up(name):
+    """From the lowest to the highest third of a factor: the vector of the codes, and the step of the factor."""
+    high, low = factors[name] > 1 / 3, factors[name] < -1 / 3
+    step = factors[name][high].mean() - factors[name][low].mean()
+    return attribute_vector(z_train[high | low], high[high | low]), step
+
+
+def raised(people, name, step):
+    return people | {name: (people[name] + step).clamp(FACTORS[name].low, FACTORS[name].high)}
+
+
+# %% tags=["nbval-ignore-output"]
+steps = {name: step_up(name) for name in ("smile", "width", "shift_x")} | {"glasses": (glasses_vector, 1.0)}
+narrow = (factors_held["width"] < -1 / 3) & (factors_held["shift_x"] < -1 / 3)
+pairs = {("glasses", "smile"): frowns & bare, ("width", "shift_x"): narrow, ("glasses", "glasses"): frowns & bare}
+inter, missed = {}, {}
+for (a, b), who in pairs.items():
+    z, (v, v_step), (w, w_step) = z_held[who], steps[a], steps[b]
+    some = {name: values[who] for name, values in factors_held.items()}
+    corners = [some, raised(some, a, v_step), raised(some, b, w_step), raised(raised(some, a, v_step), b, w_step)]
+    true = [render(corner) for corner in corners]
+    drawn = [decode(z), decode(z + v), decode(z + w), decode(z + v + w)]
+    inter[a, b] = interaction(*drawn), interaction(*true)
+    print(f"{a} + {b}, {len(z)} people: interaction {average(inter[a, b][0])}, true pictures {average(inter[a, b][1])}")
+    ways = {"doing nothing": drawn[0], "sum of codes": drawn[3], "sum of changes": drawn[1] + drawn[2] - drawn[0]}
+    ways |= {"floor": decode(encode(true[3])), "first vector only": drawn[1]}
+    missed[a, b] = {name: errors(pictures, true[3]) for name, pictures in ways.items()}
+    print("    error to the true picture with both:", "; ".join(f"{n} {e.mean():.2f}" for n, e in missed[a, b].items()))
+    alone = [errors(drawn[k], true[k]).mean() / errors(x_held[who], true[k]).mean() for k in (1, 2)]
+    print("    each vector alone leaves {:.0%}, {:.0%} of the error to its own true picture".format(*alone))
+
+# %%
+model, true = inter["width", "shift_x"]
+adds.reveal(adds.choices[0 if model.mean() < 0.2 else 1 if model.mean() <= 0.6 else 2])
+
+# %%
+model, true = inter["glasses", "smile"]
+assert true.max() < 1e-6
+assert 0.03 < model.mean() < 0.2
+print("Glasses and smile: no interaction in the true pictures, 3 to 20 % of the change in the VAE's.")
+
+# %%
+assert min(values.mean() for values in inter["width", "shift_x"]) > 0.6
+by = missed["width", "shift_x"]
+assert by["sum of codes"].mean() < 0.5 * by["sum of changes"].mean()
+print("Width and shift: over 60 % in both. The sum of the codes errs less than half as much as the sum of the changes.")
+assert inter["glasses", "glasses"][0].mean() < 0.6 * inter["glasses", "glasses"][1].mean()
+by = missed["glasses", "glasses"]
+assert by["sum of codes"].mean() > 2 * by["first vector only"].mean()
+print("Glasses twice: a second pair changes no true picture. The sum of codes errs over twice as much as one vector.")
+
+# %% [markdown]
+# - **Glasses and smile**: they share no pixel, so the true changes sum exactly. The VAE's changes nearly do.
+# - **Width and shift**: both move the same outlines. So the changes of the pictures do *not* sum, neither in the true pictures nor in the VAE's. The sum of the *codes* errs less than half as much as the sum of the changes. But it leaves a fifth to a third of the error of doing nothing. Here each vector alone is poor already.
+# - **Glasses and glasses**: a vector can be added twice, but nobody wears two pairs. The sum leaves the faces that exist.
+#
+# So adding codes came near the true picture for glasses and smile, and part of the way for width and shift. No law makes it work.
+#
+# ## 8. When a vector misleads
+#
+# So far glasses and smiles were independent. In real collections they are not. The toy again, now with ten people: of five with glasses four smile, of five without only one does.
+
+# %%
+rows = torch.tensor([3, 3, 3, 3, 1, 2, 0, 0, 0, 0])  # both, both, both, both, glasses only, smile only, nothing ...
+biased_vector = attribute_vector(codes[rows], glasses[rows])
+print("glasses vector of the ten", biased_vector.round(decimals=2).tolist())
+torch.testing.assert_close(biased_vector, codes[1] + 0.6 * codes[2])
+
+# %% [markdown]
+# $(1.4, 2.2) = (2, 1) + 0.6\,(-1, 2)$. This is glasses plus six tenths of a smile, because $4/5 - 1/5 = 0.6$ more of those with glasses smile. The mean difference holds every difference between the groups.
+#
+# The repair is **matching**: compare like with like. Among the smiling, with glasses minus without: $(1, 3) - (-1, 2) = (2, 1)$. Among the others the same. Average over these *strata*, weighted by how many
+# pictures each holds. A stratum that holds only one kind gives no difference, and is left out.
+
+
+# %%
+def matched_attribute_vector(z, has, match):
+    """The mean over strata, match (N,) whole numbers, of with minus without in each, weighted by their pictures: (d,)."""
+    differences, sizes = [], []
+    for stratum in match.unique():
+        rows = match == stratum
+        if has[rows].any() and not has[rows].all():
+            differences.append(attribute_vector(z[rows], has[rows]))
+            sizes.append(rows.sum())
+    if not sizes:
+        raise ValueError("match: expected a stratum with and without the attribute, got none")
+    share = torch.stack(sizes).to(z.dtype) / sum(sizes)
+    return share @ torch.stack(differences)
+
+
+matched = matched_attribute_vector(codes[rows], glasses[rows], smiles[rows].long())
+torch.testing.assert_close(matched, codes[1])
+print("matched by smile", matched.round(decimals=2).tolist())
+
+# %% [markdown]
+# Now faces. We collect 5,000 with a bias. A person who smiles and wears glasses, or does neither, is kept with probability 0.95. These are the *common* sort. The others, the *rare* sort, are kept with probability 0.05.
+
+# %%
+AGREE = 0.95
+many = draw_factors(12_000, torch.Generator().manual_seed(SEED + 2000))
+agrees = (many["glasses"] > 0.5) == (many["smile"] > 0)
+keep = torch.rand(12_000, generator=torch.Generator().manual_seed(SEED)) < torch.where(agrees, AGREE, 1 - AGREE)
+biased = {name: values[keep][:5000] for name, values in many.items()}
+x_biased = render(biased)
+
+# %%
+in_glasses, in_smiles = biased["glasses"] > 0.5, biased["smile"] > 0
+smile_gap = (biased["smile"][in_glasses].mean() - biased["smile"][~in_glasses].mean()).item()
+assert abs(smile_gap - (2 * AGREE - 1)) < 0.05
+print(f"{len(x_biased)} people, {int((in_glasses != in_smiles).sum())} of them of the rare sort.")
+print(f"Those with glasses smile more by about {2 * AGREE - 1:.1f}, of a range of 2.")
+
+# %%
+drag = Prediction(
+    "A VAE is trained on the biased people. Its matched glasses vector: how far does it move the smile?",
+    ["by less than 0.1: matching repairs it", "by 0.1 to 0.3", "by more than 0.3"],
+)
+drag.ask()
+
+# %% [markdown]
+# There are two things to repair, the vector and the network. So we compare **three VAEs**: *balanced*, the one we have; *biased*, trained on the biased people; and *reweighted*, a repair. It is trained on the same biased people, drawn with replacement so that
+# all four combinations of glasses and smile are equally frequent.
+
+# %% tags=["nbval-ignore-output"]
+sort = 2 * in_glasses.long() + in_smiles.long()  # 0 to 3
+weight = 1 / sort.bincount().double()[sort]
+redraw = torch.multinomial(weight, 5000, replacement=True, generator=torch.Generator().manual_seed(SEED))
+coders = {"balanced": (encode, decode), "biased": coder(train_vae(x_biased))}
+coders["reweighted"] = coder(train_vae(x_biased[redraw]))
+
+# %% [markdown]
+# And **five vectors** for each VAE. *Biased* and *matched* are differences of means of the biased people's codes. *Redrawn* is the plain difference for the people drawn with replacement. *Paired* comes from renderings of the same 5,000 people with and without glasses, so nothing else differs. *Free* is fitted: gradient descent moves its $d = 10$ numbers to the least error
+# to the true pictures of 300 people, from the unbiased training faces.
+
+
+# %%
+def free_vector(encode, decode):
+    """The vector with the least squared error to the true pictures with glasses of 300 people."""
+    bare_train = torch.where(factors["glasses"] < 0.5)[0][:300]
+    truth = render({name: values[bare_train] for name, values in raised(factors, "glasses", 1).items()})
+    z = encode(x[bare_train])
+    vector = torch.zeros(z.shape[1], requires_grad=True)
+    optimizer = torch.optim.Adam([vector], lr=0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (decode(z + vector) - truth).square().mean().backward()
+        optimizer.step()
+    return vector.detach()
+
+
+# %%
+twins = [render({**biased, "glasses": torch.full((5000,), on)}) for on in (1.0, 0.0)]
+
+
+def glasses_vectors(encode, decode):
+    """A VAE's glasses vector in five ways."""
+    z = encode(x_biased)
+    return {
+        "biased": attribute_vector(z, in_glasses),
+        "matched": matched_attribute_vector(z, in_glasses, in_smiles.long()),
+        "redrawn": attribute_vector(z[redraw], in_glasses[redraw]),
+        "paired": (encode(twins[0]) - encode(twins[1])).mean(0),
+        "free": free_vector(encode, decode),
+    }
+
+
+# %% [markdown]
+# How far does each vector move the smile of held-out people? The error is that to the true picture.
+
+# %% tags=["nbval-ignore-output"]
+moved = {}
+print(f"{'VAE':12}{'vector':10}{'smile moved: probe':>20}{'nearest picture':>20}{'error':>16}")
+for network, (enc, dec) in coders.items():
+    before = dec(enc(x_held[bare]))
+    for name, vector in glasses_vectors(enc, dec).items():
+        after = dec(enc(x_held[bare]) + vector)
+        by_probe = probe.read(after)["smile"] - probe.read(before)["smile"]
+        near = [nearest(pictures[:200], sheets["glasses"])["smile"] for pictures in (before, after)]
+        moved[network, name] = by_probe, near[1] - near[0], errors(after, with_glasses)
+        print(f"{network:12}{name:10}{{:>20}}{{:>20}}{{:>16}}".format(*map(average, moved[network, name])))
+print("biased, matched - paired, by probe:", average(moved["biased", "matched"][0] - moved["biased", "paired"][0]))
+
+# %%
+by_probe = {key: values[0].mean().item() for key, values in moved.items()}
+left_over = by_probe["biased", "matched"]
+drag.reveal(drag.choices[0 if left_over < 0.1 else 1 if left_over <= 0.3 else 2])
+assert max(abs(probe_.mean() - near.mean()) for probe_, near, _ in moved.values()) < 0.15
+print("For all fifteen vectors the two judges agree on the smile's move within 0.15.")
+assert all(moved[network, "free"][2].mean() < 1.02 * moved[network, "paired"][2].mean() for network in coders)
+assert by_probe["balanced", "biased"] > 0.5
+fair = ("matched", "redrawn", "paired", "free")
+assert max(abs(by_probe["balanced", name]) for name in fair) < 0.1
+print("Balanced VAE: the biased vector moves the smile by over 0.5, the other four by under 0.1.")
+
+# %%
+assert min(by_probe["biased", name] for name in fair) > 0.25
+assert by_probe["biased", "biased"] - by_probe["biased", "matched"] > 0.25
+assert abs(by_probe["biased", "matched"] - by_probe["biased", "paired"]) < 0.1
+print("Biased VAE: the other four vectors still move the smile by over 0.25. The matched one moves it by")
+print("over 0.25 less than the biased one, and as far as the paired one within 0.1.")
+assert max(abs(by_probe["reweighted", name]) for name in fair) < 0.15
+assert by_probe["reweighted", "biased"] > 0.5
+print("Reweighted VAE: these four move it by under 0.15, the biased one by over 0.5.")
+
+# %% [markdown]
+# - **Matching repairs the vector's smile.** With the balanced VAE the biased vector is glasses plus a part of a smile, as in the toy. Matching removes that part. With each VAE, the matched vector moves the smile as far as the paired one. Its error is 10 to 20 % above the paired one's here.
+# - **Matching repairs nothing of the network.** In this biased VAE even the free vector, which has the least error of the five, moves the smile.
+# - **Network and vector both need repair.** With the reweighted VAE the biased vector is as wrong as before. One redraw, used for the training and for the means, repairs both. Matching is slightly more exact here.
+#
+# The network's bias shows without any vector. Let the VAEs redraw held-out people.
+
+# %% tags=["nbval-ignore-output"]
+rare = (factors_held["glasses"] > 0.5) != (factors_held["smile"] > 0)
+odd = frowns & ~bare  # with glasses, frowning
+redrawn_by = {network: dec(enc(x_held)) for network, (enc, dec) in coders.items()}
+times_worse, too_high = {}, {}
+for network, drawn in redrawn_by.items():
+    wrong = errors(drawn, x_held)
+    times_worse[network] = (wrong[rare].mean() / wrong[~rare].mean()).item()
+    too_high[network] = probe.read(drawn[odd])["smile"] - factors_held["smile"][odd]
+    print(f"{network:11} error: common {average(wrong[~rare])}, rare {average(wrong[rare])}", end="; ")
+    print(f"frowning with glasses: smile too high by {average(too_high[network])}")
+
+# %%
+assert times_worse["biased"] > 2
+assert max(abs(np.log(times_worse[network])) for network in ("balanced", "reweighted")) < np.log(1.3)
+assert too_high["biased"].mean() > 0.35
+assert max(too_high[network].mean() for network in ("balanced", "reweighted")) < 0.15
+print("The biased VAE errs over twice as much on the rare sort. For the other VAEs the errors differ by under 30 %.")
+print("Frowning people with glasses: the biased VAE draws smiles over 0.35 too high, the others under 0.15.")
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 4.2))
+sheet = torch.cat([x_held[odd][:8], *(drawn[odd][:8] for drawn in redrawn_by.values())])
+plotting.images(sheet, ax=ax, columns=8, row_labels=["held out", *(f"{network} VAE" for network in redrawn_by)])
+plotting.show(
+    figure,
+    "Eight held-out people with glasses who frown, and how three VAEs redraw them. The balanced and the reweighted VAE keep glasses and mouth. "
+    "The biased VAE draws most of them with paler glasses and with a mouth that is flatter than the true one.",
+)
+
+# %% [markdown]
+# So before you believe a model's vectors, make this check: **does it redraw the people who contradict the correlation?** If not, do not trust its vectors until you have tested them.
+#
+# Both repairs work only for what you match or weight by. And reweighting needs rare people, here 240.
+#
+# ## 9. Five seeds, three times as long
+#
+# A verdict may depend on the seed, or on the length of training. A script (`benchmarks/long/09_three_times_as_long.py`) trained the balanced VAE with five seeds, for 20 epochs and for 60. It trained the other two for 60. We print means ± one standard error over seeds.
+
+# %%
+table, about = data.long_run("09_three_times_as_long")
+
+
+def over_seeds(measure, epochs, network="balanced"):
+    """One measure for each seed (5,)."""
+    rows = [row[measure] for row in table if row["network"] == network and row["epochs"] == epochs]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+shown = ["glasses seen", "smile seen", "smile strict", "most moved", "smile floor", "glasses left", "smile left"]
+shown += ["interaction, glasses + smile", "width + shift, codes / changes"]
+print(f"{about['seeds']} seeds{'':28}{'20 epochs':>16}{'60 epochs':>16}")
+for name in shown:
+    print(f"{name:35}{average(over_seeds(name, 20)):>16}{average(over_seeds(name, 60)):>16}")
+print(f"\n60 epochs{'':26}{'balanced':>16}{'biased':>16}{'reweighted':>16}")
+for name in ("smile moved, biased", "smile moved, matched", "smile moved, free", "rare / common"):
+    print(f"{name:35}" + "".join(f"{average(over_seeds(name, 60, network)):>16}" for network in coders))
+
+# %% [markdown]
+# *Smile seen* is the lenient bar. *Smile floor* is the VAE's floor as a share of what the vector leaves. *Left* is the error of the drawing as a share of that of doing nothing. *Codes / changes* and *rare / common* are ratios of errors.
+
+# %%
+for epochs in (20, 60):
+    assert min(over_seeds(name, epochs).min() for name in ("glasses seen", "smile seen")) > 0.95
+    assert 0.75 < over_seeds("smile strict", epochs).min() < over_seeds("smile strict", epochs).max() < 0.98
+    assert over_seeds("most moved", epochs).max() < 0.07
+    assert over_seeds("interaction, glasses + smile", epochs).max() < 0.2
+    assert over_seeds("width + shift, codes / changes", epochs).max() < 0.5
+print("With 5 seeds, 20 and 60 epochs: both vectors are seen on over 95 %, a smile over 1/3 on 75 to 98 %;")
+print("other factors move by under 7 %, and interactions of glasses and smile are under 20 %.")
+print("Width and shift: the sum of codes errs less than half as much as the sum of changes.")
+
+# %%
+assert over_seeds("smile floor", 60).mean() < over_seeds("smile floor", 20).mean() - 0.1
+print("The VAE's floor falls faster than what the smile vector leaves: its share is over 0.1 lower after 60 epochs.")
+pixel_left = {name: (off_truth[name, "pixel vector"].mean() / nothing[name].mean()).item() for name in truths}
+print("The pixel vector needs no VAE. It leaves {:.2f} for glasses, {:.2f} for the smile.".format(*pixel_left.values()))
+for name, pixel in pixel_left.items():
+    assert over_seeds(f"{name} left", 60).mean() < pixel < 0.9 * over_seeds(f"{name} left", 20).min()
+print("The VAE's drawing leaves more than that after 20 epochs, with each seed, and less after 60, on average.")
+
+# %%
+for name in ("smile moved, matched", "smile moved, free"):
+    assert max(abs(over_seeds(name, 60, network)).max() for network in ("balanced", "reweighted")) < 0.1
+late = over_seeds("smile moved, free", 60, "biased")
+assert late.mean() < 0.5 * by_probe["biased", "free"]
+assert late.min() < 0.05 < 0.1 < late.max()
+assert over_seeds("rare / common", 60, "biased").min() > 1.7
+assert over_seeds("rare / common", 60, "reweighted").max() < 1.3
+print("After 60 epochs the biased VAE's free vector moves the smile on average under half as far as seed 0's after 20:")
+print("by under 0.05 with some seeds, by over 0.1 with others. It errs over 1.7 times as much on the rare sort.")
+print("Reweighted, with every seed: under 0.1, and the two errors differ by less than 30 %.")
+
+# %% [markdown]
+# Most verdicts in this table survive. Three have to be narrowed. With longer training, what the smile vector leaves is no longer close to the VAE's floor. **The VAE's drawing overtakes the pixel vector.** And **three times the training repairs a part of the biased network**: much of the smile's move with some seeds, little with others, and the rare sort is still redrawn worse. After the same 60 epochs the reweighted VAE shows neither fault with any seed.
+#
+# ## 10. Straight or spherical? (optional)
+#
+# There are two usual paths from one face to another. One is the straight line. The other is the arc, called *slerp*: it turns the direction evenly, and changes the length evenly. Let $\omega$ be the angle between the unit
+# vectors $u_0, u_1$ of the codes $z_0, z_1$, and let $t$ run from 0 to 1:
+#
+# $$u(t) = \frac{\sin((1-t)\,\omega)}{\sin\omega}\,u_0 + \frac{\sin(t\,\omega)}{\sin\omega}\,u_1,\qquad z(t) = \bigl[(1-t)\lVert z_0\rVert + t\lVert z_1\rVert\bigr]\,u(t).$$
+#
+# By hand: from $(1, 0)$ to $(0, 1)$ halfway, both weights are $\sin 45° / \sin 90° = 0.707$. The arc passes $(0.707, 0.707)$, of length 1. The straight line passes $(0.5, 0.5)$, of length 0.707.
+
+
+# %%
+def slerp(z_start, z_end, steps):
+    """Codes (steps, ..., d) on the arc between codes (..., d): directions turn evenly, lengths change evenly."""
+    t = torch.linspace(0, 1, steps, dtype=z_start.dtype).reshape(-1, *[1] * z_start.dim())
+    lengths = z_start.norm(dim=-1, keepdim=True), z_end.norm(dim=-1, keepdim=True)
+    u_start, u_end = (z / length.clamp_min(1e-12) for z, length in zip((z_start, z_end), lengths, strict=True))
+    omega = torch.acos((u_start * u_end).sum(-1, keepdim=True).clamp(-1, 1))  # (..., 1)
+    turn = torch.sin((1 - t) * omega) * u_start + torch.sin(t * omega) * u_end
+    arc = ((1 - t) * lengths[0] + t * lengths[1]) * turn / torch.sin(omega).clamp_min(1e-12)
+    no_arc = (torch.sin(omega).abs() < 1e-3) | (lengths[0] * lengths[1] == 0)  # (nearly) parallel or opposite codes
+    return torch.where(no_arc, (1 - t) * z_start + t * z_end, arc)
+
+
+# %%
+start, end = torch.tensor(np.random.default_rng(SEED).normal(size=(2, 10)))
+start, end = start / start.norm(), end / end.norm()
+np.testing.assert_allclose(slerp(start, end, 5), geometric_slerp(start.numpy(), end.numpy(), np.linspace(0, 1, 5)))
+halfway = slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)[1]
+print("halfway by hand", halfway.numpy().round(3), "; SciPy's arc agrees")
+
+# %% [markdown]
+# The argument for the arc: samples of $\mathcal N(0, I)$ in $d$ dimensions lie on a shell of radius about $\sqrt d$ (lesson 02). The middle of a straight line lies inside it, at about $\sqrt{d/2}$. How far inside? We measure in units
+# of the shell's own thickness, the standard deviation of the radius.
+
+# %%
+for d in (2, 10, 512):
+    z_start, z_end = torch.randn(2, 4000, d, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
+    radius, middle = z_start.norm(dim=1), ((z_start + z_end) / 2).norm(dim=1)
+    inside = (radius.mean() - middle.mean()) / radius.std()
+    print(f"d = {d:3}: shell {radius.mean():5.1f}, middle {middle.mean():5.1f}: {inside:4.1f} thicknesses inside")
+    assert abs(middle.mean() / radius.mean() - 0.5**0.5) < 0.02
+    assert inside > 8 if d == 512 else inside < 2
+
+# %% [markdown]
+# With 512 dimensions no sample ever falls where the middle of a line is. With 10 it is an ordinary place. We ask two questions about the middle between two faces, for random pairs of held-out people.
+#
+# 1. **Is it the person in the middle?** We draw the person with the averages of the two people's factors, and measure the error. (Both without glasses, since nobody wears half a pair.) This question favours the line: on a line, averages of codes give averages of whatever is linear in the codes.
+# 2. **Is it a face at all?** This is the aim of the arc. Lesson 00's **misfit** is the distance, in points of grey, to the face that `render` draws from the probe's readings. It is large for blur and double outlines. Beside it we count *faint glasses* (readings from 1/4 to 3/4),
+# and faces with a reading *out of range*, by more than a tenth of the range. Here the pairs are any two people.
+
+# %%
+which = Prediction(
+    "The middle between two people: which path is better, by error (question 1) and by misfit (question 2)?",
+    ["the line, by error and misfit", "the arc, by both", "the line by error, the arc by misfit"],
+)
+which.ask()
+
+
+# %%
+def misfit(pictures):
+    """Root mean square distance to the face drawn from the probe's readings (N,), in points of grey (lesson 00)."""
+    seen = probe.read(pictures)
+    known = {name: values.clamp(-1, 1) for name, values in seen.items()}
+    known["glasses"] = (seen["glasses"] > 0.5).float()
+    return 100 * (pictures - render(known)).square().mean(1).sqrt()
+
+
+def faults(pictures):
+    """Which pictures have faint glasses, and which a reading out of range, each (N,)."""
+    seen = probe.read(pictures)
+    beyond = torch.stack([values.abs() > 1.2 for name, values in seen.items() if name != "glasses"]).any(0)
+    return ((seen["glasses"] - 0.5).abs() < 0.25).float(), beyond.float()
+
+
+# %%
+def middles(first, second):
+    """Pictures halfway between the held-out faces `first` and `second` (rows), by each path."""
+    z_first, z_second, centre = z_held[first], z_held[second], z_train.mean(0)
+    return {
+        "straight line": decode(interpolate(z_first, z_second, 3)[1]),
+        "arc about zero": decode(slerp(z_first, z_second, 3)[1]),
+        "arc about the mean code": decode(centre + slerp(z_first - centre, z_second - centre, 3)[1]),
+        "cross-fade of pixels": (x_held[first] + x_held[second]) / 2,
+    }
+
+
+order = torch.randperm(len(x_held), generator=torch.Generator().manual_seed(SEED))
+first, second = order[bare[order]][: 2 * (int(bare.sum()) // 2)].chunk(2)
+middle_person = render({name: (values[first] + values[second]) / 2 for name, values in factors_held.items()})
+off_middle = {name: errors(pictures, middle_person) for name, pictures in middles(first, second).items()}
+
+# %% tags=["nbval-ignore-output"]
+any_two = middles(*order.chunk(2))
+real = {"(held-out faces)": x_held, "(redrawn faces)": decode(z_held)}
+fits = {name: misfit(pictures) for name, pictures in (any_two | real).items()}
+wrong = {name: faults(pictures) for name, pictures in (any_two | real).items()}
+print(f"{'':25}{'error':>14}{'misfit':>14}{'faint glasses':>15}{'out of range':>14}")
+for name in fits:
+    first_question = average(off_middle[name]) if name in off_middle else ""
+    print(f"{name:25}{first_question:>14}{average(fits[name]):>14}", end="")
+    print(f"{wrong[name][0].mean():15.1%}{wrong[name][1].mean():14.1%}")
+line, arc = "straight line", "arc about zero"
+print("Arc about zero minus straight line, on the same pairs:")
+print("    error", average(off_middle[arc] - off_middle[line]), "  misfit", average(fits[arc] - fits[line]), end="")
+differ = [100 * (wrong[arc][i] - wrong[line][i]) for i in (0, 1)]
+print("   faint glasses {} points, out of range {} points".format(*map(average, differ)))
+
+# %%
+ahead = [(off_middle[arc] - off_middle[line]).mean() > 0, (fits[arc] - fits[line]).mean() > 0]  # is the line better?
+which.reveal(which.choices[0 if all(ahead) else 2 if ahead[0] else 1])
+assert off_middle[line].mean() < 0.85 * off_middle[arc].mean()
+print("By the person in the middle: the straight line's error is below 0.85 of the arc's.")
+
+# %%
+assert (fits[arc] - fits[line]).mean() > 0.05
+fade, redrawn_misfit = fits["cross-fade of pixels"].mean(), fits["(redrawn faces)"].mean()
+assert fits[arc].mean() - redrawn_misfit < fade - fits[arc].mean()
+about_mean = "arc about the mean code"
+assert (fits[about_mean] - fits[line]).mean() > 0.5
+assert (wrong[about_mean][1] - wrong[line][1]).mean() > 0.05
+print("By realism: the arc's misfit is over 0.05 points higher, but nearer to a redrawn face's than to a cross-fade's.")
+print("About the mean code it is over 0.5 points higher, and the share of faces out of range is over 5 percentage")
+print("points higher.")
+assert min(wrong[path][0].mean() for path in (line, arc)) > 0.3
+print("Faint glasses: on over 30 % of the middles by either path, as half of the pairs differ in glasses.")
+
+# %%
+centre, true_middle = z_train.mean(0), encode(middle_person)
+codes_there = {"true": true_middle, "line": (z_held[first] + z_held[second]) / 2}
+codes_there["arc"] = slerp(z_held[first], z_held[second], 3)[1]
+away = {name: (z - centre).norm(dim=1) for name, z in (codes_there | {"a": z_held[first], "b": z_held[second]}).items()}
+assert (away["true"] < torch.minimum(away["a"], away["b"])).float().mean() > 0.6
+assert abs(away["true"].mean() - away["line"].mean()) < abs(away["true"].mean() - away["a"].mean())
+assert 1.1 * away["line"].mean() < away["arc"].mean() < 0.97 * away["a"].mean()
+print("Over 60 % of the people in the middle have codes nearer to the mean code than both ends. Their average distance")
+print("is closer to that of the line's middles than to that of the ends.")
+print("The middles of the arc about zero are farther from the mean code than the line's, but nearer than the ends.")
+
+# %%
+chosen = slice(0, 6)
+paths, people_middle = middles(first[chosen], second[chosen]), middle_person[chosen]
+sheet = torch.cat([x_held[first[chosen]], paths[line], paths[arc], people_middle, x_held[second[chosen]]])
+figure, ax = plt.subplots(figsize=(7, 5.6))
+plotting.images(sheet, ax=ax, columns=6, row_labels=["first", "line's middle", "arc's middle", "true middle", "second"])
+plotting.show(
+    figure,
+    "Six pairs of people without glasses, one pair in each column. From top to bottom: the first person, the middle of the straight line, the middle of "
+    "the arc, the person with the average factors, the second person. Both middles have one outline; on some there are pale blotches around the eyes.",
+)
+
+# %% [markdown]
+# After these 20 epochs **the straight line is better by the person in the middle**, and slightly by misfit. The arc has a few percentage points more faces out of range, but also a few fewer with faint glasses. Someone halfway between two people is usually *more average* than both, so the code belongs nearer to the mean code.
+# The arc about the mean code keeps the distance from there, draws someone as extreme as the ends, and errs most. The arc about zero keeps another distance, that from zero, and errs less. Line and arc about zero both draw faces, though: each middle's misfit is nearer to that of a redrawn face than to that of a cross-fade. And neither avoids faint glasses. Does it last? Section 9's table has five seeds and three times the epochs.
+
+# %%
+for name in (
+    "error, line",
+    "error, arc",
+    "misfit, arc - line",
+    "faint, line",
+    "faint, arc",
+    "beyond, line",
+    "beyond, arc",
+):
+    values = [average(over_seeds(name, epochs)) for epochs in (20, 60)]
+    print(f"{name.replace('beyond', 'out of range'):20}{values[0]:>16}{values[1]:>16}")
+
+# %%
+for epochs in (20, 60):
+    assert (over_seeds("error, line", epochs) / over_seeds("error, arc", epochs)).max() < 0.85
+print("With 5 seeds, after 20 and 60 epochs: the line's error is below 0.85 of the arc's.")
+assert over_seeds("misfit, arc - line", 20).min() > 0.05
+late = over_seeds("misfit, arc - line", 60)
+assert late.min() < 0.05 < late.mean()
+print("The arc's misfit: over 0.05 points higher with each seed after 20 epochs; after 60 on average, not with each.")
+
+# %% [markdown]
+# By the person in the middle the verdict survives. By misfit the line stays slightly ahead on average, but after 60 epochs not with every seed. The arc has about 2 percentage points more faces out of range, and about 2 fewer with faint glasses. **The line draws the person in the middle. By realism neither path is clearly better.**
+#
+# This is shown for $d = 10$ latents, these faces, codes of real pictures, and the middle of the path only. The arc was proposed for generators with a hundred or more latents, whose codes are samples of the prior (White 2016). There its argument is much stronger, and we did not try it.
+#
+# ## 11. How far to go (optional)
+#
+# The mean difference has a length, but is once the right number of times to add it? Add it $s$ times, $z + s\,v$, for *strengths* $s$ from 0 to 2.
 
 # %%
 twice = Prediction(
@@ -293,227 +926,46 @@ twice.ask()
 
 # %%
 strengths = np.linspace(0, 2, 9)
-redrawn = decode(z_held[bare])
 dose = []
 for strength in strengths:
     drawn = decode(z_held[bare] + strength * glasses_vector)
-    _, share, moved = attribute_effect(probe, redrawn, drawn, "glasses")
-    dose.append([share, max((move / RANGE[other]).item() for other, move in moved.items()), error(drawn, with_glasses)])
+    dose.append([share(probe.read(drawn)["glasses"] > 0.5), error(drawn, with_glasses)])
 dose = np.array(dose)
+at_half = share((probe.read(decode(z_held[bare] + 0.5 * glasses_vector))["glasses"] - 0.5).abs() < 0.25)
 
 # %%
-ratio = dose[8, 2] / dose[4, 2]
+ratio = dose[8, 1] / dose[4, 1]
 twice.reveal(twice.choices[0 if ratio <= 1 else 1 if ratio <= 2 else 2])
 assert ratio > 2
-assert strengths[dose[:, 2].argmin()] in (0.75, 1.0, 1.25)
+assert strengths[dose[:, 1].argmin()] in (0.75, 1.0, 1.25)
 assert dose[8, 0] > 0.99
-assert (np.diff(dose[:, 1]) > 0).all()
-half = probe.read(decode(z_held[bare] + 0.5 * glasses_vector))["glasses"]
-assert ((half - 0.5).abs() < 0.25).float().mean() > 0.9
+assert at_half > 0.9
 print("At strength 2 the probe sees glasses on over 99 %, and the error is more than twice that at strength 1.")
-print("Of the nine strengths, one between 0.75 and 1.25 is the best. Side effects grow with every step.")
-print("At strength 1/2, over 90 % of the readings lie between 0.25 and 0.75: half a pair of glasses.")
+print("Of the nine strengths, one between 0.75 and 1.25 is the best.")
+print("At strength 1/2, over 90 % of the readings lie between 1/4 and 3/4: faint glasses.")
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
-titles = [
-    "share with glasses, by the probe",
-    "largest side effect (share of range)",
-    "error to the true picture (thousandths)",
-]
+figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+titles = ["share with glasses, by the probe", "error to the true picture (thousandths)"]
 for ax, values, title in zip(axes, dose.T, titles, strict=True):
     ax.plot(strengths, values, "o-")
     ax.set(xlabel="strength of the vector", title=title)
     ax.set_ylim(0)
-axes[2].axhline(floor[0], color="black", linestyle=":", label="the VAE's floor")
-axes[2].legend()
+axes[1].axhline(floor["glasses"].mean(), color="black", linestyle=":", label="the VAE's floor")
+axes[1].legend()
 plotting.show(
     figure,
-    "Three curves over the strength from 0 to 2. The share with glasses is 0 up to a quarter, rises steeply around a half and is 1 "
-    "from 1 on. The largest side effect grows steadily and stays small. The error to the true picture falls from 0 to its "
-    "lowest point near 1, close above the dotted floor, and rises again beyond.",
+    "Two curves over the strength from 0 to 2. The share with glasses is 0 up to a quarter, rises steeply around a half and is 1 "
+    "from 1 on. The error to the true picture falls from 0 to its lowest point near 1, close above the dotted floor, and rises again beyond.",
 )
 
 # %% [markdown]
-# A share is a poor guide: it jumps where readings cross the threshold and cannot tell glasses from exaggerated glasses. The true picture
-# can. Its verdict is that the plain mean difference, strength 1, is about right. At a half you get pale glasses, which nobody in the data wears; see for yourself in section 7.
+# A share is a poor guide. It jumps where readings pass the bar, and does not see the difference between glasses and exaggerated glasses. The true picture
+# does. By its verdict the plain mean difference, strength 1, is about right. At a half you get faint glasses, which nobody in the data wears.
 #
-# ## 6. Is the latent space needed?
+# ## 12. Play with the vectors (optional)
 #
-# Two simpler rivals. **Pixels**: add the pixel vector, of glasses or of a smile, to the picture itself, and cut at black and white. **A plain autoencoder** of the same size, with its own vectors.
-# To be fair, it is trained with the VAE's reconstruction term (the logarithm of the squared error, which is what a Gaussian with the best σ comes to), so that it is the VAE without noise and without KL.
-
-
-# %% tags=["nbval-ignore-output"]
-def train_autoencoder(x, n_latents=10, hidden=(256,), epochs=20):
-    """A plain autoencoder for pictures x (N, D), as two functions: from pictures to codes, and back."""
-    torch.manual_seed(SEED)
-    model = Autoencoder(x.shape[1], n_latents, hidden)
-
-    def loss_terms(batch):
-        squared = (torch.sigmoid(model(batch)) - batch).pow(2).mean()
-        return {"loss": x.shape[1] / 2 * squared.log(), "squared error": squared}
-
-    fit(model, loss_terms, x, epochs=epochs, lr=one_cycle(4e-3), seed=SEED)
-    model.requires_grad_(False)
-    return model.encode, lambda z: torch.sigmoid(model.decode(z))
-
-
-plain_encode, plain_decode = train_autoencoder(x)
-
-# %%
-nearest = Prediction(
-    "Glasses are put on some 500 held-out people. Whose pictures are nearest to the true ones, by squared error?",
-    ["the pixel vector's", "the plain autoencoder's", "the VAE's"],
-)
-nearest.ask()
-
-# %% [markdown]
-# The rivals in code, for both attributes. The entries called *change* are a further way: take from a model only the *change*, its drawing with the vector minus its drawing without,
-# and add that to the original picture.
-
-
-# %%
-def five_ways(originals, has, used=slice(None)):
-    """The pictures with an attribute's vector, from the training faces `used`, has (N,), added in five ways."""
-    ways = {"pixel vector": (originals + attribute_vector(x[used], has[used])).clamp(0, 1)}
-    for name, enc, dec in (("autoencoder", plain_encode, plain_decode), ("VAE", encode, decode)):
-        z = enc(originals)
-        ways[f"{name}, drawing"] = dec(z + attribute_vector(enc(x[used]), has[used]))
-        ways[f"{name}, change"] = (originals + ways[f"{name}, drawing"] - dec(z)).clamp(0, 1)
-    return ways
-
-
-# %% tags=["nbval-ignore-output"]
-methods = {
-    "glasses": five_ways(x_held[bare], factors["glasses"] > 0.5),
-    "smile": five_ways(x_held[frowns], smiling, used=clear),
-}
-truths, levels, shares, errors = {"glasses": with_glasses, "smile": with_smile}, {"glasses": 0.5, "smile": 0.0}, {}, {}
-for attribute, truth in truths.items():
-    print(f"{attribute:26}seen    error to the true picture (thousandths)")
-    for name, pictures in methods[attribute].items():
-        shares[attribute, name] = (probe.read(pictures)[attribute] > levels[attribute]).float().mean().item()
-        errors[attribute, name] = error(pictures, truth)
-        print(f"  {name:22}{shares[attribute, name]:6.1%}{errors[attribute, name]:10.2f}")
-for i, (attribute, truth) in enumerate(truths.items()):
-    plain_floor = error(plain_decode(plain_encode(truth)), truth)
-    print(f"{attribute}: doing nothing {nothing[i]:.2f}; floors: autoencoder {plain_floor:.2f}, VAE {floor[i]:.2f}")
-strays = {}
-for name, enc in (("autoencoder", plain_encode), ("VAE", encode)):
-    step = enc(with_glasses) - enc(x_held[bare])  # (N, d), from each person to the same one with glasses
-    strays[name] = ((step - step.mean(0)).norm(dim=1).mean() / step.mean(0).norm()).item()
-    print(f"{name}: a person's own step to glasses strays from the mean step by {strays[name]:.0%} of its length")
-
-# %%
-by_way = [errors["glasses", name] for name in ("pixel vector", "autoencoder, drawing", "VAE, drawing")]
-nearest.reveal(nearest.choices[int(np.argmin(by_way))])
-assert min(shares.values()) > 0.95
-for attribute in truths:
-    pixel, plain_drawn, plain_added, drawn, added = (errors[attribute, name] for name in methods[attribute])
-    assert pixel < 0.9 * min(drawn, plain_drawn)
-    assert added < 0.8 * pixel
-    assert plain_added < 0.9 * pixel
-    assert 0.8 < plain_drawn / drawn < 1.3
-assert max(strays.values()) < 0.35
-print("For both attributes: seen on over 95 % by every method; the pixel vector beats both drawings by over 10 %;")
-print("added to the original, the VAE's change beats the pixel vector by over 20 %, the autoencoder's by over 10 %.")
-print("The autoencoder's drawing errs between 0.8 and 1.3 times as much as the VAE's. Steps stray by under 35 %.")
-
-# %% [markdown]
-# **Pixel arithmetic beats the VAE's drawing**, for glasses and smiles: these faces are aligned, glasses and mouths sit at nearly the same pixels on everyone, and the original keeps all
-# its sharpness, whereas the VAE redraws the whole face with its floor of error. And **a plain autoencoder has such vectors too**, about as good as the VAE's. Arithmetic needs a code in which glasses are nearly the same step for everyone; neither noise nor KL was
-# needed for it here.
-#
-# What, then, is the code good for? Look where the methods differ: by the position of the head.
-
-# %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
-thirds = {}
-for ax, attribute, who in zip(axes, truths, (people, sad), strict=True):
-    third = ((who["shift_x"] + 1) * 1.5).long().clamp(0, 2)  # 0, 1, 2: head to the left, in the middle, to the right
-    for i, (name, hatch) in enumerate({"pixel vector": "//", "VAE, drawing": "", "VAE, change": ".."}.items()):
-        pictures, truth = methods[attribute][name], truths[attribute]
-        thirds[attribute, name] = [error(pictures[third == k], truth[third == k]) for k in range(3)]
-        ax.bar(np.arange(3) + 0.27 * (i - 1), thirds[attribute, name], 0.25, hatch=hatch, edgecolor="white", label=name)
-    ax.set_xticks(range(3), ["left", "middle", "right"])
-    ax.set(xlabel="position of the head", title=attribute)
-axes[0].set_ylabel("error to the true picture (thousandths)")
-axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-plotting.show(
-    figure,
-    "Bars of the error for three methods by the position of the head; left for glasses, right for smiles. In both, the pixel vector errs "
-    "more with the head to the left or right than in the middle, the VAE's drawing is highest throughout, and the VAE's change "
-    "is about level: near the pixel vector in the middle, clearly below it at the sides.",
-)
-
-# %%
-for attribute, off_centre in (("glasses", 1.6), ("smile", 1.2)):
-    by_pixel, by_change = thirds[attribute, "pixel vector"], thirds[attribute, "VAE, change"]
-    assert min(by_pixel[0], by_pixel[2]) > off_centre * by_pixel[1]
-    assert max(by_change[0], by_change[2]) < 1.4 * by_change[1]
-    assert max(by_change[0] / by_pixel[0], by_change[2] / by_pixel[2]) < 0.75
-    assert 0.7 < by_change[1] / by_pixel[1] < 1.6
-print("Off the middle, the pixel vector's error is over 1.6 times (glasses) and 1.2 times (smile) that in the middle.")
-print("The VAE's change errs there under three quarters as much. With the head in the middle, neither is far ahead.")
-
-# %% [markdown]
-# **The pixel vector puts glasses where glasses are on average. The latent vector puts them where this person's head is.** The head shifts only a little here, and that
-# suffices. With pictures aligned less well than ours, expect more of it. Seen large, on the heads farthest right:
-
-# %%
-far = people["shift_x"].argsort(descending=True)[:6]
-chosen = ("pixel vector", "VAE, drawing", "VAE, change")
-sheet = [x_held[bare], *(methods["glasses"][name] for name in chosen), with_glasses]
-figure, ax = plt.subplots(figsize=(7, 6))
-rows = torch.cat([pictures[far] for pictures in sheet])
-plotting.images(rows, ax=ax, columns=6, row_labels=["held out", *chosen, "true picture"])
-plotting.show(
-    figure,
-    "Six people whose heads are far to the right, in five rows: without glasses; with the pixel vector, whose frames are uneven, "
-    "with lighter and darker edges; the VAE's softer drawings; the originals with the VAE's change, sharp and with more even frames; the true pictures.",
-)
-
-# %% [markdown]
-# ## 7. Do the vectors add?
-#
-# In the toy, $(0, 0) + (2, 1) + (-1, 2) = (1, 3)$ is exactly the code of the one with both. In a real latent space the *codes* add as well. But does the decoder respect it? Let $\Delta_v = $ `decode(z + v)` − `decode(z)`. If vectors
-# acted independently, we would have $\Delta_{g+s} = \Delta_g + \Delta_s$ for glasses $g$ and smile $s$. What is left over is their **interaction**.
-# In the true pictures it is zero, because mouth and glasses share no pixel:
-
-# %%
-sad_bare = {name: values[frowns & bare] for name, values in factors_held.items()}
-true = {}
-for on in (0, 1):
-    for up in (0, 1):
-        changed = {"glasses": sad_bare["glasses"] + on, "smile": (sad_bare["smile"] + up * group_gap).clamp(-1, 1)}
-        true[on, up] = render(sad_bare | changed)
-torch.testing.assert_close(true[1, 1] - true[0, 0], (true[1, 0] - true[0, 0]) + (true[0, 1] - true[0, 0]))
-print("In the true pictures, the change by both is the sum of the two changes.")
-
-# %% [markdown]
-# So whatever interaction we find is the model's.
-
-# %% tags=["nbval-ignore-output"]
-z = z_held[frowns & bare]
-plain, g, s = decode(z), decode(z + glasses_vector), decode(z + smile_vector)
-both = decode(z + glasses_vector + smile_vector)
-size = (both - plain).norm(dim=1)  # (N,)
-interaction = ((both - g - s + plain).norm(dim=1) / size).mean().item()
-seen = probe.read(both)
-done = ((seen["glasses"] > 0.5) & (seen["smile"] > 0)).float().mean().item()
-print(f"interaction {interaction:.1%} of the change; both attributes seen on {done:.1%}")
-
-# %%
-assert 0.03 < interaction < 0.2
-assert done > 0.95
-print("Interaction: under 20 % of the change, but over 3 %.")
-print("Both vectors together give both attributes on over 95 % of frowning faces without glasses.")
-
-# %% [markdown]
-# So sums work, approximately, because these two changes hardly interfere; not because a law says so.
-#
-# Now play. Choose a face, pull the sliders. Left the original, in the middle the VAE's drawing, right the original with the VAE's change. Try half a pair of glasses; strengths of 2 and −2; a smile on one who smiles already.
+# Choose a face, and pull the sliders. On the left is the original, in the middle the VAE's drawing, on the right the original with the VAE's change. Try faint glasses, strengths of 2 and −2, and a smile on one who smiles already.
 # Watch what else moves.
 
 
@@ -546,179 +998,68 @@ explore(
 )
 
 # %% [markdown]
-# On a frowning person without glasses: at 0.5 half a pair, at 1 a full pair, with both at 1 a pair and a smile; at 2 the frames are overdone.
+# On a frowning person without glasses: faint glasses at 0.5, a full pair at 1, and overdone frames at 2. With both vectors at 1 there are a pair and a smile.
 #
-# ## 8. When a vector misleads
+# ## 13. A plain autoencoder (optional)
 #
-# All this was on data in which glasses and smiles are independent. Real collections are not like that. The toy again, now with ten people: of five with glasses four smile, of five without only one does.
-
-# %%
-rows = torch.tensor([3, 3, 3, 3, 1, 2, 0, 0, 0, 0])  # both, both, both, both, glasses only, smile only, nothing ...
-biased_vector = attribute_vector(codes[rows], glasses[rows])
-print("glasses vector of the ten", biased_vector.round(decimals=2).tolist())
-torch.testing.assert_close(biased_vector, codes[1] + 0.6 * codes[2])
-
-# %% [markdown]
-# $(1.4, 2.2) = (2, 1) + 0.6\,(-1, 2)$: glasses, and six tenths of a smile, because $4/5 - 1/5 = 0.6$ more of those with glasses smile. The mean difference cannot know which difference you meant.
-#
-# The repair: compare like with like. Within the smiling, with glasses minus without: $(1, 3) - (-1, 2) = (2, 1)$. Within the others the same. Average over these *strata*, weighted by how many
-# pictures each holds. A stratum that holds only one kind has no difference to offer and is left out.
-
-
-# %%
-def matched_attribute_vector(z, has, match):
-    """The mean over strata, match (N,) whole numbers, of with minus without in each, weighted by their pictures: (d,)."""
-    differences, sizes = [], []
-    for stratum in match.unique():
-        rows = match == stratum
-        if has[rows].any() and not has[rows].all():
-            differences.append(attribute_vector(z[rows], has[rows]))
-            sizes.append(rows.sum())
-    if not sizes:
-        raise ValueError("match: expected a stratum with and without the attribute, got none")
-    share = torch.stack(sizes).to(z.dtype) / sum(sizes)
-    return share @ torch.stack(differences)
-
-
-matched = matched_attribute_vector(codes[rows], glasses[rows], smiles[rows].long())
-torch.testing.assert_close(matched, codes[1])
-print("matched by smile", matched.round(decimals=2).tolist())
-
-# %% [markdown]
-# Now faces. We collect 5,000 with a bias: a person who smiles and wears glasses, or does neither, is kept with probability 0.95, the others with 0.05.
-
-# %%
-AGREE = 0.95
-many = draw_factors(12_000, torch.Generator().manual_seed(SEED + 2000))
-agrees = (many["glasses"] > 0.5) == (many["smile"] > 0)
-keep = torch.rand(12_000, generator=torch.Generator().manual_seed(SEED)) < torch.where(agrees, AGREE, 1 - AGREE)
-biased = {name: values[keep][:5000] for name, values in many.items()}
-x_biased = render(biased)
-in_glasses, in_smiles = biased["glasses"] > 0.5, biased["smile"] > 0
-smile_gap = (biased["smile"][in_glasses].mean() - biased["smile"][~in_glasses].mean()).item()
-assert 0.85 < smile_gap < 0.95
-print(f"{len(x_biased)} people; those with glasses smile more by about 0.9, of a range of 2")
-
-# %%
-drag = Prediction(
-    "Same VAE as before, glasses vector from the biased people. How far does it move the smile of held-out faces?",
-    ["by less than 0.2", "by 0.2 to 0.5", "by more than 0.5"],
-)
-drag.ask()
-
-
-# %% [markdown]
-# Besides the *same* VAE, trained on balanced data, with biased and with matched means, we train a second one **on the biased people**. And for it we also have the ideal: *paired renderings*, the same 5,000 people drawn with and without glasses,
-# so that nothing else can differ.
-#
-# Is the probe to be trusted on the second VAE's drawings? We compare its readings with the known factors: of the *common* sort of people (glasses and smile, or neither) and of the *rare* sort (one of the two). But where the VAE draws badly, that does not tell who errs, judge or VAE.
-# So we ask a second judge, who knows only true pictures: of the same person drawn with 21 smiles from −1 to 1, which is *nearest* to the drawing?
-
-
-# %%
-def glasses_vectors(encode):
-    """The glasses vector of the biased people's codes in three ways."""
-    z = encode(x_biased)
-    biased_mean = attribute_vector(z, in_glasses)
-    matched_mean = matched_attribute_vector(z, in_glasses, in_smiles.long())
-    with_, without = (encode(render({**biased, "glasses": torch.full((5000,), on)})) for on in (1.0, 0.0))
-    return {"biased": biased_mean, "matched": matched_mean, "paired": (with_ - without).mean(0)}
-
-
-# %%
-smiles_21 = torch.linspace(-1, 1, 21)
-some = {name: values[:200].repeat_interleave(21) for name, values in people.items()}
-some["smile"] = smiles_21.repeat(200)
-sheets = [render({**some, "glasses": torch.full((4200,), on)}).view(200, 21, -1) for on in (0.0, 1.0)]
-
-
-def smile_drag(encode, decode, vector):
-    """How far the vector moves the smile of held-out faces, by probe and by nearest picture (first 200); its error."""
-    z = encode(x_held[bare])
-    drawn = decode(z), decode(z + vector)
-    by_probe = (probe.read(drawn[1])["smile"] - probe.read(drawn[0])["smile"]).mean().item()
-    near = [smiles_21[(p[:200, None] - s).square().sum(-1).argmin(1)] for p, s in zip(drawn, sheets, strict=True)]
-    return by_probe, (near[1] - near[0]).mean().item(), error(drawn[1], with_glasses)
+# Is the VAE's noise needed, or its KL? The rival is a plain autoencoder of the same size, with its own vectors. It is trained with the VAE's reconstruction term, so it is the VAE without noise and without KL. (With the best $\sigma$ at each step, a Gaussian's reconstruction term is $D/2$ times the logarithm of the squared error, plus a constant; $D$ is the number of pixels.)
 
 
 # %% tags=["nbval-ignore-output"]
-biased_encode, biased_decode = coder(train_vae(x_biased))
-dragged = {}
-print("glasses vector           smile moved, by probe, by nearest picture   error   cosine with matched smile vector")
-for model, enc, dec in (("balanced VAE", encode, decode), ("biased VAE", biased_encode, biased_decode)):
-    vectors = glasses_vectors(enc)
-    smile_axis = matched_attribute_vector(enc(x_biased), in_smiles, in_glasses.long())
-    for name, vector in vectors.items():
-        cosine = torch.cosine_similarity(vector, smile_axis, dim=0).item()
-        dragged[model, name] = row = (*smile_drag(enc, dec, vector), cosine)
-        print(f"{model:12} {name:8}{row[0]:23.2f}{row[1]:20.2f}{row[2]:10.2f}{row[3]:10.2f}")
-rare = (factors_held["glasses"] > 0.5) != (factors_held["smile"] > 0)
-redrawn_by = [dec(enc(x_held)) for enc, dec in ((encode, decode), (biased_encode, biased_decode))]
-seen, off = probe.read(redrawn_by[1]), {}
-for name, truth in factors_held.items():
-    off[name] = [((seen[name] - truth)[who].square().mean().sqrt() / RANGE[name]).item() for who in (~rare, rare)]
-for name in ("smile", "glasses"):
-    print(f"biased VAE redraws: {name} off by {off[name][0]:.1%} on the common sort, {off[name][1]:.1%} on the rare")
+def train_autoencoder(x, n_latents=10, hidden=(256,), epochs=20):
+    """A plain autoencoder for pictures x (N, D), as two functions: from pictures to codes, and back."""
+    torch.manual_seed(SEED)
+    model = Autoencoder(x.shape[1], n_latents, hidden)
+
+    def loss_terms(batch):
+        squared = (torch.sigmoid(model(batch)) - batch).pow(2).mean()
+        return {"loss": x.shape[1] / 2 * squared.log(), "squared error": squared}
+
+    fit(model, loss_terms, x, epochs=epochs, lr=one_cycle(4e-3), seed=SEED)
+    model.requires_grad_(False)
+    return model.encode, lambda z: torch.sigmoid(model.decode(z))
+
+
+plain_encode, plain_decode = train_autoencoder(x)
+
+# %% tags=["nbval-ignore-output"]
+plain_z = plain_encode(x)
+plain = {}
+for name, who, vector in (
+    ("glasses", bare, attribute_vector(plain_z, factors["glasses"] > 0.5)),
+    ("smile", frowns, attribute_vector(plain_z[clear], smiling[clear])),
+):
+    z, truth = plain_encode(x_held[who]), truths[name]
+    drawn = plain_decode(z + vector)
+    added = (x_held[who] + drawn - plain_decode(z)).clamp(0, 1)
+    seen = by_both(drawn, sheets[name], name, 0.5 if name == "glasses" else 0.0)
+    plain[name] = {"seen": min(seen), "drawing": errors(drawn, truth), "change": errors(added, truth)}
+    print(f"{name:8} seen on {seen[0]:.1%} by the probe, {seen[1]:.1%} by nearest picture", end="; ")
+    print("error of the", ", of the ".join(f"{way} {average(plain[name][way])}" for way in ("drawing", "change")))
+    gap = plain[name]["drawing"] - off_truth[name, "VAE, drawing"]
+    print(f"         drawing, autoencoder minus VAE, same people: {average(gap)}")
+strays = {}
+for name, enc in (("autoencoder", plain_encode), ("VAE", encode)):
+    step = enc(with_glasses) - enc(x_held[bare])  # (N, d), from each person to the same one with glasses
+    strays[name] = ((step - step.mean(0)).norm(dim=1).mean() / step.mean(0).norm()).item()
+    print(f"{name}: a person's own step to glasses strays from the mean step by {strays[name]:.0%} of its length")
 
 # %%
-assert max(common for common, _ in off.values()) < 0.12
-assert max(abs(by_probe - by_nearest) for by_probe, by_nearest, *_ in dragged.values()) < 0.15
-print("On the common sort, which the biased VAE redraws well, no error of the probe reaches 12 % of the range.")
-print("For all six vectors, probe and nearest picture agree on the smile's move within 0.15.")
-
-# %%
-moved = {key: value[0] for key, value in dragged.items()}
-by_biased = moved["balanced VAE", "biased"]
-drag.reveal(drag.choices[0 if by_biased < 0.2 else 1 if by_biased <= 0.5 else 2])
-assert 0.5 < by_biased < 1.2
-assert max(abs(moved["balanced VAE", "matched"]), abs(moved["balanced VAE", "paired"])) < 0.1
-print("Balanced VAE: the biased vector moves the smile by over 0.5, the matched and the paired one by under 0.1.")
-
-# %%
-assert 0.15 < moved["biased VAE", "matched"] < 0.8 * moved["biased VAE", "biased"]
-assert abs(moved["biased VAE", "matched"] - moved["biased VAE", "paired"]) < 0.15
-assert abs(dragged["balanced VAE", "matched"][3]) < 0.35
-assert dragged["biased VAE", "matched"][3] > 0.6
-print("Biased VAE: matched and paired vectors agree within 0.15. They move the smile by over 0.15,")
-print("if by less than 0.8 of what the biased one does. The matched glasses and smile vectors have a cosine")
-print("above 0.6; in the balanced VAE it is under 0.35, either way.")
+assert min(found["seen"] for found in plain.values()) > 0.95
+for name, found in plain.items():
+    assert 0.8 < found["drawing"].mean() / off_truth[name, "VAE, drawing"].mean() < 1.3
+    assert found["change"].mean() < 0.9 * off_truth[name, "pixel vector"].mean()
+assert max(strays.values()) < 0.35
+print("The autoencoder's vectors: both judges see them on over 95 %. Its drawing errs 0.8 to 1.3 times the VAE's,")
+print("and its change, added to the original, over 10 % less than the pixel vector. Steps stray by under 35 %.")
 
 # %% [markdown]
-# Both judges say the same, so the probe will do. Is it the vector or the VAE that is biased? Two answers.
+# **A plain autoencoder has such vectors too**, about as good as the VAE's. Arithmetic needs a code in which glasses are nearly the same step for everyone. Neither noise nor KL was needed for it here.
 #
-# - **Balanced VAE, biased people: the vector.** It is glasses plus a piece of smile, as in the toy, and matching takes the piece away. Nothing was retrained; the remedy is a better average.
-# - **Biased VAE: both.** Matching removes a part. The rest is in the network: the ideal vector from paired renderings drags the smile along just as much. In its codes the two vectors point much the same way: of what it saw, one number told most of both.
+# ## 14. Analogies: a − b + c (optional)
 #
-# You can see that without any vector. Let both VAEs redraw held-out people, none of them selected.
-
-# %%
-odd = frowns & ~bare  # with glasses, frowning
-times_worse = [error(drawn[rare], x_held[rare]) / error(drawn[~rare], x_held[~rare]) for drawn in redrawn_by]
-assert 0.8 < times_worse[0] < 1.25
-assert times_worse[1] > 2
-seen = probe.read(redrawn_by[1][odd])
-assert seen["glasses"].mean() < 0.75
-assert (seen["smile"] - factors_held["smile"][odd]).mean() > 0.4
-print("Rare sort against common: the balanced VAE errs alike, within a quarter, the biased one over twice as much.")
-print("It draws frowning people with glasses with smiles over 0.4 higher, and with glasses that read under 0.75.")
-figure, ax = plt.subplots(figsize=(7, 3.2))
-sheet = torch.cat([x_held[odd][:8], redrawn_by[0][odd][:8], redrawn_by[1][odd][:8]])
-plotting.images(sheet, ax=ax, columns=8, row_labels=["held out", "balanced VAE", "biased VAE"])
-plotting.show(
-    figure,
-    "Eight held-out people with glasses who frown, and how two VAEs redraw them. The balanced VAE keeps glasses and mouth. "
-    "The biased VAE draws most of them with paler glasses and with a mouth that is flatter than the true one.",
-)
-
-# %% [markdown]
-# A check worth making on any model before believing its vectors: **does it even redraw the people who contradict the correlation?** If not, no choice of average will repair it fully.
-#
-# Matching has limits. It repairs what you match by. Here the selection saw only whether people smile, so two strata suffice; had it favoured broad smiles, smiles within a stratum would still differ (Try it 3).
-#
-# ## 9. Analogies: a − b + c
-#
-# "Person $a$ with glasses, minus $b$ without, plus $c$": the famous form, borrowed from words. $a - b$ is a glasses vector from a single pair. If $a$ and $b$ are different people, it holds *all* their differences. Average $n$ pairs
-# of strangers and the others fade (the variance of a mean falls like $1/n$). If $b$ is $a$ without glasses, there are no strangers' differences to fade, only what section 6 measured: a person's own step strays a little from the mean step.
+# "Person $a$ with glasses, minus $b$ without, plus $c$" is the famous form, borrowed from words. $a - b$ is a glasses vector from a single pair. If $a$ and $b$ are different people, it holds *all* their differences. Average $n$ pairs
+# of strangers, and the other differences fade, since the variance of a mean falls like $1/n$. If $b$ is $a$ without glasses, there are no strangers' differences to fade.
 
 # %%
 with_rows, without_rows = torch.where(factors["glasses"] > 0.5)[0], torch.where(factors["glasses"] < 0.5)[0]
@@ -730,10 +1071,12 @@ for n in counts:
     b = without_rows[torch.randint(len(without_rows), (tries, n), generator=generator)]
     drawn = decode(z_c + (z_train[a] - z_train[b]).mean(1)[:, None])  # (tries, 100, D)
     strangers.append(error(drawn, truth_c))
-    worked.append((probe.read(drawn.flatten(0, 1))["glasses"] > 0.5).float().mean())
-first = {name: values[:tries] for name, values in factors.items()}
-pair = [encode(render({**first, "glasses": torch.full((tries,), on)})) for on in (1.0, 0.0)]
+    worked.append(share(probe.read(drawn.flatten(0, 1))["glasses"] > 0.5))
+some = {name: values[:tries] for name, values in factors.items()}
+pair = [encode(render({**some, "glasses": torch.full((tries,), on)})) for on in (1.0, 0.0)]
 same_person = error(decode(z_c + (pair[0] - pair[1])[:, None]), truth_c)
+
+# %%
 figure, ax = plt.subplots(figsize=(6, 3.4))
 ax.loglog(counts, strangers, "o-", label="n pairs of strangers")
 ax.axhline(same_person, color="C1", linestyle="--", label="one pair of the same person")
@@ -751,120 +1094,21 @@ assert strangers[0] > 2 * error(decode(z_c), truth_c)
 assert strangers[2] > 2 * same_person
 assert same_person < 0.5 * error(decode(z_c), truth_c)
 assert 0.75 < strangers[4] / same_person < 1.35
-assert worked[0] > 0.85
-print("One pair of strangers is over twice as bad as no vector; 16 are over twice as bad as one pair of one person,")
-print("256 as good within 35 %. Yet even with one pair of strangers, the probe sees glasses on over 85 %.")
+assert worked[0] > 0.8
+print("One pair of strangers is over twice as bad as no vector; 16 are over twice as bad as one pair of one person.")
+print("The error of 256 pairs is within 35 % of the error of one pair of the same person.")
+print("Yet even with one pair of strangers, the probe sees glasses on over 80 %.")
 
 # %% [markdown]
-# By the probe, a single pair of strangers would have "worked". But the glasses are on another person than $c$. An analogy that succeeds on one chosen trio says little.
+# By the probe, a single pair of strangers would have "worked". But the glasses are on another person than $c$. An analogy that succeeds on one chosen trio is weak evidence.
 #
-# ## 10. Straight or spherical?
+# ## 15. Your own faces: CelebA (optional)
 #
-# To walk from one face to another, the straight line is one choice. The other is the arc: turn the direction evenly and let the length change evenly, called *slerp*. With $\omega$ the angle between the unit
-# vectors $u_0, u_1$:
+# Expect less on photographs. These drawn faces were made so that every factor changes enough pixels for a small VAE to keep it. An outside reader tried this section's recipe on 6,000 portraits by an artist, grey and of the same size. With the glasses vector, the probe saw glasses on 39 % (on 1 % before). With the smile vector, it saw a smile on
+# 78 %, but on 68 % already before, probably because that VAE averages mouths away. How often the judge is right there is not known. The loss counts pixels, and a mouth has about one in a hundred of them. A later lesson on convolutions goes into what helps.
 #
-# $$u(t) = \frac{\sin((1-t)\,\omega)}{\sin\omega}\,u_0 + \frac{\sin(t\,\omega)}{\sin\omega}\,u_1,\qquad z(t) = \bigl[(1-t)\lVert z_0\rVert + t\lVert z_1\rVert\bigr]\,u(t).$$
-#
-# By hand: from $(1, 0)$ to $(0, 1)$ halfway, both weights are $\sin 45° / \sin 90° = 0.707$: the point $(0.707, 0.707)$, of length 1. The straight line passes $(0.5, 0.5)$, of length 0.707.
-
-
-# %%
-def slerp(z_start, z_end, steps):
-    """Codes (steps, ..., d) on the arc between codes (..., d): directions turn evenly, lengths change evenly."""
-    t = torch.linspace(0, 1, steps, dtype=z_start.dtype).reshape(-1, *[1] * z_start.dim())
-    lengths = z_start.norm(dim=-1, keepdim=True), z_end.norm(dim=-1, keepdim=True)
-    u_start, u_end = (z / length.clamp_min(1e-12) for z, length in zip((z_start, z_end), lengths, strict=True))
-    omega = torch.acos((u_start * u_end).sum(-1, keepdim=True).clamp(-1, 1))  # (..., 1)
-    turn = torch.sin((1 - t) * omega) * u_start + torch.sin(t * omega) * u_end
-    arc = ((1 - t) * lengths[0] + t * lengths[1]) * turn / torch.sin(omega).clamp_min(1e-12)
-    # (nearly) parallel or opposite codes, or a zero: no arc is defined, or none worth telling from the line
-    no_arc = (torch.sin(omega).abs() < 1e-3) | (lengths[0] * lengths[1] == 0)
-    return torch.where(no_arc, (1 - t) * z_start + t * z_end, arc)
-
-
-# %%
-start, end = torch.tensor(np.random.default_rng(SEED).normal(size=(2, 10)))
-arc = slerp(start / start.norm(), end / end.norm(), 5)
-np.testing.assert_allclose(
-    arc, geometric_slerp((start / start.norm()).numpy(), (end / end.norm()).numpy(), np.linspace(0, 1, 5))
-)
-halfway = slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 3)[1]
-print("halfway by hand", halfway.numpy().round(3), "; SciPy's arc agrees")
-
-# %% [markdown]
-# The argument for the arc: samples of $\mathcal N(0, I)$ in $d$ dimensions lie on a shell of radius about $\sqrt d$ (lesson 02), and the middle of a straight line lies inside it, at about $\sqrt{d/2}$. How far inside, in units
-# of the shell's own thickness (the standard deviation of the radius)?
-
-# %%
-for d in (2, 10, 512):
-    z_start, z_end = torch.randn(2, 4000, d, generator=torch.Generator().manual_seed(SEED), dtype=torch.float64)
-    radius, middle = z_start.norm(dim=1), ((z_start + z_end) / 2).norm(dim=1)
-    inside = (radius.mean() - middle.mean()) / radius.std()
-    print(f"d = {d:3}: shell {radius.mean():5.1f}, middle {middle.mean():5.1f}: {inside:4.1f} thicknesses inside")
-    assert abs(middle.mean() / radius.mean() - 0.5**0.5) < 0.02
-    assert inside > 8 if d == 512 else inside < 2
-
-# %% [markdown]
-# With 512 dimensions the middle of a line is where no sample ever falls; with 10 it is an ordinary place. And that is an argument about samples of the prior. Our question is about faces: **the middle between two people should be the person in the middle**, with the
-# average of their factors. We can draw that person (for two people without glasses) and measure.
-
-# %%
-which = Prediction(
-    "The middle between two people: which path comes nearer to the person with the average factors?",
-    ["the straight line", "the arc", "both alike, within a tenth"],
-)
-which.ask()
-
-# %%
-first, second = torch.where(bare)[0][:400].chunk(2)
-middle_person = render({name: (values[first] + values[second]) / 2 for name, values in factors_held.items()})
-z_first, z_second, centre = z_held[first], z_held[second], z_train.mean(0)
-middles = {
-    "straight line": interpolate(z_first, z_second, 3)[1],
-    "arc about zero": slerp(z_first, z_second, 3)[1],
-    "arc about the mean code": centre + slerp(z_first - centre, z_second - centre, 3)[1],
-}
-pictures = {name: decode(z) for name, z in middles.items()}
-pictures["cross-fade of pixels"] = (x_held[first] + x_held[second]) / 2
-off_middle = {name: error(picture, middle_person) for name, picture in pictures.items()}
-floor_middle = error(decode(encode(middle_person)), middle_person)
-
-# %%
-straight, spherical = off_middle["straight line"], off_middle["arc about zero"]
-which.reveal(which.choices[2 if abs(straight / spherical - 1) < 0.1 else 0 if straight < spherical else 1])
-assert straight < 0.85 * spherical
-assert off_middle["arc about the mean code"] > max(spherical, off_middle["cross-fade of pixels"])
-print("The straight line's error is below 0.85 of the arc's; the arc about the mean code is worse than a cross-fade.")
-straight_codes, true_codes = middles["straight line"], encode(middle_person)
-at_line, at_true, at_first, at_second = (
-    (z - centre).norm(dim=1) for z in (straight_codes, true_codes, z_first, z_second)
-)
-assert (at_true < torch.minimum(at_first, at_second)).float().mean() > 0.6
-assert abs(at_true.mean() - at_line.mean()) < abs(at_true.mean() - at_first.mean())
-print("Over 60 % of the true middles have codes nearer to the mean code than both ends. Their average distance is")
-print("closer to that of the straight line's middles than to that of the ends.")
-
-# %%
-figure, ax = plt.subplots(figsize=(7, 2.4))
-ax.barh(list(off_middle), list(off_middle.values()), color="C0")
-ax.axvline(floor_middle, color="black", linestyle=":", label="the VAE's floor")
-ax.invert_yaxis()
-ax.set(xlabel="error to the person in the middle (thousandths)")
-ax.legend()
-plotting.show(
-    figure,
-    "Four bars of the error to the person in the middle. The straight line has by far the lowest, the arc about zero and the "
-    "cross-fade of pixels are much higher, the arc about the mean code is the highest. A dotted line marks the VAE's floor, below all.",
-)
-
-# %% [markdown]
-# The straight line wins, for a reason worth keeping. Someone halfway between two people is usually *more average* than both, so the code belongs nearer to the middle of the cloud. The arc keeps the distance, and so draws someone as extreme as the ends:
-# another person. The arc was proposed for generators with a hundred or more latents whose codes are samples of the prior (White 2016), to stay where the decoder was trained. Here, with ten latents, it does harm.
-#
-# ## 11. Your own faces: CelebA
-#
-# If you have a copy of CelebA, name its folder in the next cell and run what follows: the same vectors on photographs. The functions take pictures and a dictionary of attributes, whatever these are. What you lose is the factors: no true picture,
-# only the probe, whose limits you know. So look at the pictures, too.
+# If you have a copy of CelebA, name its folder in the next cell and run what follows. The functions take pictures and a dictionary of attributes, whatever these are. You lose the factors: there is no true picture,
+# only the probe. So **print the judge's accuracy first**, on held-out pictures and on redrawn ones, beside the share of the commoner answer. If the accuracy on redrawn pictures is hardly above that share, the VAE has not kept the attribute, or the judge cannot read it. Then no share below means anything. And look at the pictures.
 
 # %%
 CELEBA = None  # the path of your copy: the folder that holds img_align_celeba and list_attr_celeba.txt
@@ -876,6 +1120,21 @@ def hold_out(x, attributes):
     return tuple((x[rows], {k: v[rows] for k, v in attributes.items()}) for rows in (slice(n), slice(n, None)))
 
 
+def judge_accuracy(encode, decode, probe, held):
+    """For each attribute: how often the probe is right on held-out pictures, on redrawn ones, and the commoner answer."""
+    x, attributes = held
+    readings = probe.read(x), probe.read(decode(encode(x)))
+    found = {}
+    for name, values in attributes.items():
+        has = values > 0.5
+        right = [((seen[name] > 0.5) == has).float().mean().item() for seen in readings]
+        common = max(has.float().mean().item(), 1 - has.float().mean().item())
+        found[name] = (*right, common)
+        print(f"{name}: judged rightly on {right[0]:.0%}, redrawn {right[1]:.0%}; commoner answer {common:.0%}")
+    return found
+
+
+# %%
 def attribute_report(encode, decode, probe, train, held, name, match):
     """Plain and matched vector of an attribute from the pairs (pictures, attributes) train; their effects on held."""
     (x, attributes), (x_new, attributes_new) = train, held
@@ -907,6 +1166,7 @@ else:
     train, held = hold_out(x_own, attributes)
     own_encode, own_decode = coder(train_vae(train[0], n_latents=64, hidden=(512,)))
 own_probe = LinearProbe(*train)
+accuracy = judge_accuracy(own_encode, own_decode, own_probe, held)
 reports = {
     name: attribute_report(own_encode, own_decode, own_probe, train, held, name, match)
     for name, match in (("Eyeglasses", "Smiling"), ("Smiling", "Eyeglasses"))
@@ -935,8 +1195,9 @@ show_vectors(
     "With drawn faces, those without glasses get them, and mouths bend upwards.",
 )
 if CELEBA is None:
+    assert min(min(found[:2]) for found in accuracy.values()) > 0.95
     assert all(effect[1] > 0.9 for report in reports.values() for effect in report.values())
-    print("Drawn faces: each vector makes the probe see its attribute on over 90 %.")
+    print("Drawn faces: the judge is right on over 95 %, redrawn or not; each vector's attribute is seen on over 90 %.")
 
 # %% [markdown]
 # On CelebA, first see what goes with glasses: compare `attributes[other][attributes["Eyeglasses"] > 0.5].mean()` with `attributes[other].mean()` for each `other`, and look at what the plain vector moves most. Match by that.
@@ -944,29 +1205,26 @@ if CELEBA is None:
 # ## Easy to forget
 #
 # - Count on held-out pictures, and against the drawing *without* the vector. Otherwise the model's own errors are taken for side effects.
-# - A share of recognised attributes says nothing about quality. A linear judge cannot judge a fixed change of its own inputs at all.
-# - Compare with pixels. On aligned pictures they are a strong baseline.
-# - A vector carries everything that differs between the two groups. So does a pair.
-# - Strength is measured in units of the group difference. If the groups are "above 1/3" and "below −1/3", strength 1 is that gap.
+# - Before a judge judges, print its accuracy on held-out and on redrawn pictures. A linear judge cannot judge a fixed change of its own inputs at all.
 #
 # ## Summary
 #
-# - The glasses and smile vectors work on over 95 % of held-out faces by the probe, with every other factor moved by less than 7 % of its range, and leave under 30 % and 40 % of the error to the *true* picture, less than twice the VAE's error on that picture itself.
-# - For glasses, strength 1 is about right. At 2 the probe is just as content, and the error more than twice as large.
-# - Pixel arithmetic beats the VAE's drawing of glasses and smiles on these aligned faces. The VAE's *change*, added to the original, beats it, because it follows the head. A plain autoencoder has such vectors as well.
-# - Vectors add up to an interaction of less than 20 %.
-# - Biased groups give a biased vector; matching repairs that. A biased training set gives a biased VAE; matching repairs that only in part.
-# - Between two people the straight line comes nearer to the person in the middle than the arc.
+# - Glasses vector: seen on 100 % here, over 95 % with every seed. Smile vector, on frowning people: a reading over 0 on 100 % here, over 95 % with every seed. A reading over 1/3, our own definition of a smile: on 93 % here, 80 to 98 % after 20 epochs with every seed. By the probe, every other factor moves by less than 7 % of its range on average.
+# - A second judge, the nearest true picture of the same person, agrees, with somewhat fewer smiles over 1/3. It is not fooled by the pattern that fools the probe.
+# - The vectors leave under 30 % (glasses) and 40 % (smile) of the error to the *true* picture.
+# - On these aligned faces one fixed pixel vector beats the VAE's drawing after 20 epochs; after 60 the drawing is ahead. The VAE's *change*, added to the original, beats that pixel vector where the head is off the middle, because it follows the head.
+# - Glasses and smile sum to the right picture, with an interaction of less than 20 %. Wider and farther right: the changes do not sum. The sum of the codes is far better, but leaves a fifth to a third of the error. Glasses twice: the sum is wrong.
+# - Biased people give a biased vector and a biased network. Matching repairs the vector's smile and not the network: by the probe, matched and free vectors still move the smile, on average by over 0.25 with every seed. Three times the training repairs a part of the network. One reweighted redraw, for the training and for the means, repairs both: under 0.15.
+# - Between two people the straight line comes nearer to the person in the middle than the arc, here with 10 latents. By realism neither is clearly better (section 10).
 #
 # **Back:** [08 · Inside the latent space](08_inside_the_latent_space.ipynb). **Next:** [10 · How tight is the bound?](10_how_tight_is_the_bound.ipynb)
 #
 # ## Try it
 #
-# 1. Make a hair vector and a skin vector, and measure both as in section 3. Which one does the pixel vector do best at, and why?
-# 2. Train the VAE with 2 latents, or with 40. Predict share and side effects of the glasses vector before you look.
-# 3. Keep people with a probability that rises smoothly with smile × glasses instead of two values. How many strata of smile does matching need?
-# 4. Is a mean difference the best direction? Replace it by the weights of a logistic regression on the codes (scaled to the same effect), and compare the side effects.
-# 5. Set `AGREE = 0.8` (and take out the assertion on the gap below it). Does the biased VAE still draw the rare sort worse? At which value does it start?
+# 1. In section 3, add `1.5 * smile_vector`. The check there stops with an error, because nearly everyone passes the strict bar now. Is the error to the true picture lower, too? (Run the cells of section 5.)
+# 2. In section 8, match by hair: replace `in_smiles.long()` in `glasses_vectors` by `(biased["hair"] > 0).long()`. The check after the table stops with an error. What has matching by hair repaired?
+# 3. Set `AGREE = 0.8`. Does the biased VAE still draw the rare sort worse? A check below the table stops with an error, because the vectors move the smile less. At which value does the harm start?
+# 4. Train with `n_latents=2`. The first check stops with an error: which factors does the VAE still keep?
 #
 # **Exercise.** [Exercise 09](../work/ex09_latent_arithmetic.ipynb) asks you to write functions, and checks each as you go.
 #
@@ -974,5 +1232,5 @@ if CELEBA is None:
 #
 # - Kingma & Welling 2014, *Auto-Encoding Variational Bayes*; Rybkin, Daniilidis & Levine 2021, *Simple and Effective VAE Training with Calibrated Decoders*: model and loss.
 # - Mikolov, Yih & Zweig 2013, *Linguistic Regularities in Continuous Space Word Representations*: a − b + c with words. Radford, Metz & Chintala 2016, *Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks*: with faces.
-# - Larsen et al. 2016, *Autoencoding beyond Pixels Using a Learned Similarity Metric*: attribute vectors of a VAE on CelebA. White 2016, *Sampling Generative Networks*: slerp, and vectors corrected for correlated attributes.
+# - Larsen et al. 2016, *Autoencoding beyond Pixels Using a Learned Similarity Metric*: attribute vectors on CelebA, with a VAE/GAN, that is, a VAE whose reconstruction term compares features of a GAN's discriminator in place of pixels. White 2016, *Sampling Generative Networks*: slerp, and vectors corrected for correlated attributes.
 # - Liu et al. 2015, *Deep Learning Face Attributes in the Wild*: CelebA.

@@ -56,7 +56,7 @@ def draw_gaussian(rng):
 
 
 def gaussian(x, x_hat, sigma):
-    """SSE / (2σ²) + D/2 log(2πσ²) of each picture (lesson 06, section 6), from SciPy's density."""
+    """SSE / (2σ²) + D/2 log(2πσ²) of each picture (lesson 06, section 5), from SciPy's density."""
     return torch.tensor(-stats.norm.logpdf(x.numpy(), x_hat.numpy(), sigma).sum(1))
 
 
