@@ -196,7 +196,7 @@ for x in (0.02, 0.2, 0.5):
 
 # %% [markdown]
 # The formula needs an error much smaller than the distance to 0 and to 1. It is off by a few per cent for 0.2 and $e = 0.01$, and by a factor of almost four for 0.02 and $e = 0.1$. It gives the same for $e$ and $-e$, so
-# it cannot explain your prediction above. The whole KL does: to predict 0.1 is to claim more certainty than to predict 0.3, and false certainty adds more.
+# it cannot explain why 0.1 and 0.3 differ. The whole KL does: to predict 0.1 is to claim more certainty than to predict 0.3, and false certainty adds more.
 
 # %%
 grid = torch.linspace(0.005, 0.995, 199, dtype=torch.float64)
@@ -540,7 +540,7 @@ print(f"log 1000 = {math.log(1000):.1f} nats")
 print("Over 8 nats of the KL are no information about which of these 1,000 digits it was. They are mismatch.")
 
 # %% [markdown]
-# How the KL splits over all possible digits is not known from this.
+# For all possible digits, we do not know from this how much of the KL is information.
 #
 # ## 8. What survives: σ decides which facts are worth a nat
 #
@@ -696,7 +696,7 @@ print("From a warm start: over 40 % of smile and shift, and a held-out ELBO that
 # %% [markdown]
 # At 0.5 it was the number of epochs. Smile and shift came back, brows and eye distance partly.
 #
-# At 0.71 it was the start. From a cold start, 80 epochs do not find the smile. From a warm start it stays, and the ELBO is higher. So it is worth keeping at 0.71 too, as the forecast said. But the forecast gives it only 0.02 nats, and so small a gain is easily missed. The drawings also show more of shift and eye distance than the forecast, which is for linear decoders. We did not test why.
+# At 0.71 it was the start. From a cold start, 80 epochs do not find the smile. From a warm start it stays, and the ELBO is higher. But glasses, shift, brows and eye distance stay with it, so we cannot say how much of the lead is the smile's. The forecast gives it only 0.02 nats, and so small a gain is easily missed. From the warm start the drawings show more of all four than the forecast, which is for linear decoders. We did not test why.
 #
 # The learned σ does not *prefer* detail. It follows the errors. As they shrink, σ shrinks, and finer things become worth more nats. Section 13 asks whether it matters that σ is learned, or only that it is small. All this was tried with one network, ten latents, and these faces.
 #
@@ -706,7 +706,7 @@ print("From a warm start: over 40 % of smile and shift, and a held-out ELBO that
 # |---|---|---|
 # | 0 or 1 | Bernoulli (BCE) from logits | it is the likelihood |
 # | 8-bit: photographs, faces | noise for the gaps between the values (section 9), then a Gaussian with learned σ | a density, comparable in bits, no scale to guess |
-# | 8-bit, nearly black and white | the same noise, then a continuous Bernoulli (not trained here) | section 9: far fewer bits than a Gaussian with one σ |
+# | 8-bit, nearly black and white | the same noise, then a continuous Bernoulli (not trained here) | section 9: without a network, far fewer bits than a Gaussian with one σ |
 # | grey, and you only want pictures | BCE works | it is the likelihood of coin flips; the weight of an error against the KL is fixed by that |
 # | unbounded, standardised | Gaussian with learned σ | BCE has no minimum |
 #
@@ -1019,7 +1019,7 @@ print("Five seeds, 12 or 36 epochs: the learned sigma leads the fixed 0.033 by o
 print("After 36 epochs the fixed one keeps every factor as well, with over 85 % on drawings.")
 
 # %% [markdown]
-# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one showed less than half of one factor, with one seed; the learned one always showed over 85 %. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 36 epochs it is at 0.018, where the fixed one still assumes
+# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one showed less than half of at least one factor, with at least one seed; the learned one always showed over 85 %. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 36 epochs it is at 0.018, where the fixed one still assumes
 # 0.033. We did not try a fixed 0.018, nor a schedule for σ. So we cannot say how much of the lead is due to the final value.
 
 # %%
@@ -1095,7 +1095,7 @@ assert draws["linear, 0.71"] < 0.25 < 0.8 < means["linear, 0.71"]
 print("In the linear model the means show over 80 %, and draws under 25 %.")
 
 # %% [markdown]
-# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws, and at 0.71 these showed next to nothing of the four. The drawings were right about $z$.
+# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws, and at 0.71 these showed next to nothing of the four. So the drawings hid nothing: the draws of $z$ hardly contained these factors.
 #
 # **Compare the ELBOs.** For σ = 0.5 the linear model needs no training, and the VAE after 12 epochs has not reached it:
 

@@ -135,7 +135,7 @@ print("The best mean falls as beta grows. For beta 1 and 5 the loss stays above 
 #
 # - β = 1: it is minus the ELBO, an upper bound on $-\log p(x)$.
 # - β > 1: it equals $-\mathrm{ELBO} + (\beta - 1)\,\text{rate}$. The rate is not negative, so this is still an upper bound, but a looser one.
-# - β < 1: for this model it is no bound.
+# - β < 1: it need not be a bound; at 0.05 it is none.
 #
 # With Gaussian pixels there is a second reading: a β-weighted squared error is an ELBO too, that of a model with another σ (lesson 06). Bernoulli pixels have no σ to absorb β.
 # In all cases, report distortion + rate, whatever β was trained.
@@ -254,7 +254,7 @@ guess = -log_bernoulli(x_held, torch.logit(x_train.mean(0), eps=1e-3)).mean().it
 print(f"the one picture that fits all digits costs {guess:.1f} nats")
 
 # %% [markdown]
-# The last line is the yardstick for everything below. It uses no latent at all: each pixel has the share of training digits that have ink there.
+# The last line is the yardstick for everything below. It uses no latent at all: a pixel's probability of ink is the share of training digits with ink there.
 
 # %%
 assert first_trace[0, 0] > 500
@@ -339,7 +339,7 @@ print("The rate rises by over 10 nats from the first epoch to the last.")
 print("After ten epochs the gap is between 1 and 8 nats; the rates differ by less than 0.8 nats.")
 
 # %% [markdown]
-# The rate is far above $\log 4000 = 8.3$ nats, the most that can be known about which of 4,000 digits it is. That is no fault: 4,000 narrow $q$ cannot fill the prior, even in a perfect model.
+# The rate is far above $\log 4000 = 8.3$ nats, the most that can be known about which of 4,000 digits it is. That is no fault: 4,000 narrow $q$ leave gaps between them, even in a perfect model.
 # Do the codes of *new* digits follow the prior? Call their density $q(z)$. We fit a mixture $\hat q$ of 20 Gaussians to codes of training digits, and average $\log\hat q(z) - \log p(z)$ over held-out codes.
 # That estimates $\mathrm{KL}(q(z)\,\Vert\,p(z)) - \mathrm{KL}(q(z)\,\Vert\,\hat q(z))$, so it is at most the first KL, up to sampling error.
 
@@ -357,7 +357,7 @@ assert excess.mean() > 3
 print("Held-out codes are more likely under the mixture than under the prior, by over 3 nats on average.")
 
 # %% [markdown]
-# So the codes of all digits together differ from the prior. That is one reason why samples from the prior will look poor.
+# So the codes of all digits together differ from the prior. That may be one reason why samples from the prior will look poor.
 #
 # Now a mistake to know. In evaluation it is tempting to switch the noise off, decode the *mean*, and report $\log p(x\mid\mu) - \mathrm{KL}$ as "test ELBO".
 
@@ -618,8 +618,8 @@ print("Free bits at beta 50: the rate stays within 1.5 nats of the floor, 16 tim
 print("over 15 nats and the held-out ELBO gains over 12.")
 
 # %% [markdown]
-# Free bits changed the loss: below the floor β has no effect. So the rate settles at about the floor, and the decoder makes use of it. By our rule (report distortion + rate, whatever was trained) that is a real gain. It is about as good as β = 10.
-# What decided is the loss: another β, or a floor. This other start was no help.
+# Free bits changed the loss: below the floor β has no effect. So the rate settles at about the floor, and the decoder makes use of it. By our rule (report distortion + rate, whatever was trained) that is a real gain. It is about as good as β = 10 after ten epochs.
+# A different loss (another β, or a floor) brought the latents back. This other start did not.
 #
 # **Warm-up** is of the other kind. After its last step the loss is the old one, term by term, so its minimum is the same. Only the path to it differs. At β = 1, where nothing is collapsed, it should change little:
 
@@ -718,7 +718,7 @@ print("positive above it, and in a random direction positive also below. Shuffle
 #
 # | symptom | measure | likely cause | cure | shown in |
 # |---|---|---|---|---|
-# | rate near 0, one picture for all codes | β against the largest eigenvalue of the correlation matrix; KL of each latent | β too large, often by a mean beside a sum | sum both terms; smaller β; free bits | section 7, bars; section 8; lesson 06 |
+# | rate near 0, one picture for all codes | β against the largest eigenvalue of the correlation matrix; KL of each latent | β too large, often one term averaged and the other summed | sum both terms; smaller β; free bits | section 7, bars; section 8; lesson 06 |
 # | rate low, though β is right and a shallow decoder does better | spread of the log-odds over codes before training | initial weights that shrink the signal | He initialisation, fewer layers | section 12, signal |
 # | rate still low after ten epochs, though the signal is there | the same training with a warm-up | KL comes before the decoder can use the latents | warm-up | section 12, table |
 # | all units active, rate small | directions: eigenvalues of the means' covariance | a direction smeared over many axes | none needed; report rate and directions | section 11, table |
@@ -727,7 +727,7 @@ print("positive above it, and in a random direction positive also below. Shuffle
 # | loss rises in a warm-up | ELBO by epoch | β rises | compare ELBOs, not losses | section 4, `make_terms` |
 # | `nan`, or a loss of 10⁶ | length of the gradient before each step | step too long | smaller learning rate, Adam, clipping | section 13, trace |
 # | finite, but no better than one picture for all | the first steps | learning rate far too high, or far too low | smaller or larger learning rate | section 13, both tables |
-# | held-out ELBO falls, training ELBO rises | both by epoch | overfitting | stop early, on a third set | section 14, left panel |
+# | held-out ELBO falls, training ELBO rises | both by epoch | overfitting | stop at the best epoch of a third set | section 14, left panel |
 # | redrawn well, samples poor | held-out codes: a fitted density against the prior | all codes together differ from the prior | larger β | section 4, mixture; section 6, slider |
 #
 # Two more causes of collapse are known that this course does not try. An *autoregressive* decoder, which predicts each word or pixel from those before it, can do without $z$ (Bowman et al. 2016; Chen et al. 2017). And the encoder may lag behind the decoder early in training (He et al. 2019).
@@ -816,7 +816,7 @@ print("Beta 10, ten epochs: over 3 more units than directions. After 40 epochs: 
 print("directions is above the number of eigenvalues over 10 in section 8.")
 
 # %% [markdown]
-# After ten epochs active units counted axes, not information: few directions were smeared over nearly all of them. After 40 epochs the directions lie along axes (lesson 08 explains why), and the two counts agree. So the old warning "active units count axes"
+# After ten epochs active units counted axes, not information: few directions were smeared over nearly all of them. After 40 epochs the directions lie along axes (lesson 08 explains why), and the two counts agree. So the warning "active units count axes"
 # holds for a short training. **Read active units together with the rate, and ask how long the model was trained.** Tried here: β = 10 only.
 
 # %% [markdown]
@@ -1049,10 +1049,10 @@ print("Clipping does better than the smaller step by over 3 nats, and Adam bette
 
 # %% [markdown]
 # So a KL is not *needed* for the breakdown: the autoencoder has no KL and no exponential, and it breaks at the same learning rate. **The step was too long**, with a small β, with β = 1, and without a KL. Whether a KL lowers the largest safe step was not tried.
-# Clipping shortens the exploding steps far more than the ordinary ones. A smaller learning rate shortens all alike, and learns next to nothing in these three epochs.
+# Clipping shortens the exploding steps far more than the ordinary ones. A smaller learning rate shortens all alike. In three epochs it gets hardly farther than the one picture. (Rates between 0.01 and 0.1 were not tried.)
 #
 # Adam divides each gradient by its recent size. Suppose that many gradients were 1, and now comes a long one, $g$. Its step is $\frac{0.9 + 0.1\,g}{\sqrt{0.999 + 0.001\,g^2}}$ learning rates, once the bias corrections are near 1.
-# Whatever $g$ is, that is at most $\sqrt{0.81/0.999 + 10} = 3.3$ (Cauchy–Schwarz). Several long ones in a row make it a few more, not thousands. A thousand gradients of 1, then ten of 10,000:
+# Whatever $g$ is, that is at most $\sqrt{0.81/0.999 + 10} = 3.3$ (Cauchy–Schwarz). Several long gradients in a row make it a few times longer, not thousands of times. A thousand gradients of 1, then ten of 10,000:
 
 # %%
 weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
@@ -1092,7 +1092,7 @@ print("picture that fits all. At 0.1 both stay finite, and both cost more than t
 
 # %% [markdown]
 # At 0.1 the bound makes next to no difference, and at 0.3 the bounded run is the worse one here. At 2 it avoids the `nan`, and what it leaves is worthless. That is the more dangerous failure: there is no error, and a VAE that learned nothing.
-# **Finite is not trained.** Mend the step size first. A bound is for the rare bad batch of a sound training.
+# **Finite is not trained.** Mend the step size first. A bound may help against a rare bad batch; that was not tried.
 #
 # `fit` stops at the first term that is not finite, and names it:
 
@@ -1213,11 +1213,11 @@ print("Even then the VAE's blind cost is over 20 nats above minus its ELBO.")
 
 # %% [markdown]
 # Two warnings about the blind cost. Most of the VAE's lead is due to how sure the decoders are of each pixel: at width 1, halving the log-odds shrinks it from 18 to 6 nats; at width 0.7, from 14 to 2.
-# And $-\mathrm{ELBO}$ is an upper bound on $-\log p(x)$, so for the prior's codes the true value is lower still. The blind cost is far above it: 5,000 blind draws hardly ever hit a digit. It is too high for both models, and it ranks no probabilities. For an autoencoder there is no ELBO to put beside it.
+# And $-\mathrm{ELBO}$ is an upper bound on $-\log p(x)$, so for the prior's codes the true value is not above the dotted line. The blind cost is far above that line: 5,000 blind draws hardly ever hit a digit. It is too high for both models, and it ranks no probabilities. For an autoencoder there is no ELBO to put beside it.
 #
 # So, of the promises about VAEs against plain autoencoders:
 #
-# - *A VAE solves the plain autoencoder's overfitting.* **No.** Both overfit if they are trained on. In these 100 epochs the VAE does so later, and its cost rises by 2 nats, the autoencoder's by 21. At the best epochs the gaps are alike.
+# - *A VAE solves the plain autoencoder's overfitting.* **No.** Both overfit if they are trained on. In these 100 epochs the VAE does so later, and its cost rises by 2 nats, the autoencoder's by 21. At the best epochs the gaps are alike, and the VAE's held-out cost, through the mean, is 5 nats lower here.
 # - *Smooth latents, against plain autoencoders.* **Yes for nudges**, in this unit. **Not for paths**: between random digits both are about as even, the VAE's a little less. (With 1,000 digits the VAE's were more even, and with two latents another unit reverses the verdict for nudges: lesson 01.)
 # - *More recognisable pictures.* **Slightly**: by about 1 percentage point through the untouched code, and by 2.7 after a nudge of 0.5.
 # - *A better generator.* Not shown: the lead depends on the setting, and the measure is far from a likelihood.
@@ -1240,7 +1240,7 @@ print("Even then the VAE's blind cost is over 20 nats above minus its ELBO.")
 # - Take Bernoulli pixels and a linear decoder. The collapsed solution is stable for β above the largest eigenvalue of the pixels' correlation matrix, and unstable below. For these digits it is 33.1.
 # - β = 50 silences even latents that were in use: the loss wants it. Free bits at β = 50 change the loss, and the ELBO gains over 12 nats. In the shallow VAE at β = 1, a warm-up moves the ELBO by less than 5.
 # - With a deep decoder the search fails. In ten epochs He initialisation gains over 12 nats, and after that a warm-up 10 or more. In other cases other causes count: section 9 lists them.
-# - `nan` came from steps that were too long, with and without a KL. A bound on the log-variance avoids the `nan`, not the failure.
+# - `nan` came from steps that were too long, with and without a KL. With Adam at 2 a bound on the log-variance avoids the `nan`, not the failure. With SGD at 0.1 it avoids neither.
 # - The mean in place of a sample flatters a "test ELBO" by over 5 nats.
 # - Autoencoder and VAE both overfit in 100 epochs: held-out cost rises by over 12 nats and by 1 to 3. At their best epochs a nudge raises the VAE's cost less than 0.9 times as much; gaps and paths hardly differ.
 # - Held-out codes are more likely under a fitted mixture than under the prior, by over 3 nats.

@@ -65,7 +65,7 @@ def traverse(z, index, values):
 print(traverse(torch.tensor([5.0, 6.0]), index=1, values=[-1, 0, 1]))  # three steps
 
 # %% [markdown]
-# Now the VAE of lesson 00 on drawn faces, somewhat smaller. The KL term gets a weight $\beta$ (lesson 07). $\beta = 1$ is the ELBO. We train one VAE with $\beta = 1$, and one with $\beta = 16$ for sections 6 and 7.
+# Now the VAE of lesson 00 on drawn faces, somewhat smaller. The KL term gets a weight $\beta$ (lesson 07). $\beta = 1$ is the ELBO. We train one VAE with $\beta = 1$, and one with $\beta = 16$ for sections 6 and 10.
 
 # %%
 x, factors = data.faces(3000, seed=SEED, size=32)  # (3000, 1024), and nine known factors
@@ -269,7 +269,7 @@ print("The VAE's ends are nearer to each other, by over 0.2, and its detour is s
 print("Within one class the detours of both are shorter, by over 0.03.")
 
 # %% [markdown]
-# Does this result depend on how long we trained? A table stored with the course has both models after three times the epochs, with five seeds. (`benchmarks/long/08_axes_and_meaning.py` makes it; there ± is over seeds. Sections 6 and 7 use it for faces.)
+# Does this result depend on how long we trained? A table stored with the course has both models after three times the epochs, with five seeds. (`benchmarks/long/08_axes_and_meaning.py` makes it; there ± is over seeds. Later sections use it for faces.)
 
 # %%
 rows, about = data.long_run("08_axes_and_meaning")
@@ -552,7 +552,7 @@ print("beta = 1: it is over half of their average.")
 # Is it really $q$ that picks the axes? The optimiser has axes as well: Adam scales the step of each weight by itself. The table has a control. In its "turned" VAEs the networks work with $y = Rz$ for a fixed random rotation $R$, and $q$ is diagonal in $z$. The prior is the same for both. So $q$'s axes and
 # the networks' differ.
 #
-# Below are the gaps in the own axes, in random ones (average, and least of twenty), and in the best axes found. "elbo falls" is by how much random axes lower the ELBO, from draws, with the best diagonal $q$ each time. (It is the ELBO with $\beta$ times the KL, divided by $\beta$.)
+# Below are the gaps in the own axes, in random ones (average, and least of twenty), and in the best axes found. For "elbo falls" we turn the latents, take the best diagonal $q$, and estimate from draws how much the training objective, divided by $\beta$, falls.
 
 
 # %%
@@ -598,7 +598,7 @@ print("over 0.3. Turned VAEs with beta = 4 and 16: in the networks' axes the gap
 print("axes; it differs by less than 40 % from the gap in random axes.")
 
 # %% [markdown]
-# **In a deep VAE, too, $q$ picks the axes, but the force can be weak.** With $\beta = 4$ and 16 the networks' axes are hardly better than random ones. With $\beta = 1$ the force is a fraction of a nat. After 15 epochs the axes are nearly arbitrary; after 60 they are better than all twenty rotations, with every seed.
+# **In a deep VAE, too, $q$ picks the axes, but the force can be weak.** With $\beta = 4$ and 16 the networks' axes are hardly better than random ones. With $\beta = 1$ the force is a fraction of a nat, and this control shows no difference. After 15 epochs the axes beat random ones by only 0.2 nats; after 60 they are better than all twenty rotations, with every seed. Whether $q$ does that is open.
 # Part of the gap with $\beta = 16$ comes from mixing used with unused latents. But with $\beta = 4$ all ten are used (section 7), and the own axes are still better than all twenty rotations. Not tried: $q$ with a full covariance, and more latents than the faces need.
 #
 # Why, then, are the means of two latents correlated (section 3)? First, with $\beta = 1$ the force is weak. Second, it makes the columns of $J$ orthogonal. With a linear decoder the means are then uncorrelated too; with a deep one they need not be.
@@ -606,7 +606,7 @@ print("axes; it differs by less than 40 % from the gap in random axes.")
 # ## 7. Does each latent have a meaning?
 #
 # *Disentangled* is said of a code in which each factor of the data sits in one latent of its own. A common measure, for known factors, is the **mutual information gap**, MIG (Chen et al. 2018). For each factor, take the latent that has most information on it, and subtract the information of the runner-up. Divide by the factor's entropy, and average over factors.
-# We take mutual information from a two-dimensional histogram. For a VAE we score the posterior means: *MIG of the means*. The bins adapt to a latent's range, so an unused latent counts in full: its mean hardly varies, but has no noise. (Section 12 adds a second score, SAP.)
+# We take mutual information from a two-dimensional histogram. For a VAE we score the posterior means: *MIG of the means*. The bins adapt to a latent's range, so an unused latent counts like any other: its mean hardly varies, but no noise hides how. (Section 12 adds a second score, SAP.)
 
 
 # %%
@@ -714,9 +714,9 @@ print("movement on average.")
 
 # %% [markdown]
 # **Each variable has its own meaning? With $\beta = 1$, no.** The VAE keeps the factors, and its own axes score like random ones. (A difference counts from 2.78 standard errors: Student's $t$, five seeds.) With $\beta = 16$ the answer depends on the number of epochs.
-# After 15 the pictures are poor, and the lead of the means does not count. (With draws of $z$ it may: not in the table.) After 60 and 120 its axes lead, a little: here $q$ does pick axes (section 6). They are still far from a perfect code, and its pictures keep the factors ($R^2$ above 0.9) only after 120 epochs.
+# After 15 the pictures are poor, and the MIG of the means is not clearly higher in its axes. (A MIG of draws of $z$ could be; the table has none.) After 60 and 120 its axes lead, a little: here $q$ does pick axes (section 6). They are still far from a perfect code, and its pictures keep the factors ($R^2$ above 0.9) only after 120 epochs.
 #
-# The price changes too. With $\beta = 4$ it falls from 193 to 23 nats. With $\beta = 16$ it is 992 nats after 60 epochs, but the ELBO is still rising: by over 800 nats on average until 120. $\beta = 1$ was not trained that long, so the price at 120 is not measured; it is probably far lower.
+# The price changes too. With $\beta = 4$ it falls from 193 to 23 nats. With $\beta = 16$ it is 992 nats after 60 epochs, but a training of 120 epochs ends over 800 nats higher on average. $\beta = 1$ was not trained that long, so the price at 120 is not measured; it is probably far lower.
 # The number of latents in use depends on the threshold for the variance of their means (lesson 07 takes 0.01).
 #
 # Locatello et al. 2019 trained thousands of models, and found that scores depend on seed and regularisation strength more than on the method. They prove that without further assumptions a transformation can always mix independent factors and leave $p(x)$ and the prior as they are, as rotations do.
@@ -1077,7 +1077,7 @@ print("After 60 epochs recentring still saves over 60 % of the nats, and samples
 print("With beta = 16 it saves under 20 % of what it saves with beta = 1.")
 
 # %% [markdown]
-# **With $\beta = 1$ the pull is a few hundredths of the noise.** A larger $\beta$ makes it stronger. That is a likely reason why the pull acts slowly, not a proof. First, the pull is also weaker than the reconstruction's mean gradient, which opposes it here. (With some seeds that mean cannot be told from zero.)
+# **With $\beta = 1$ the pull is a few hundredths of the noise.** A larger $\beta$ makes it stronger. That is a likely reason why the pull acts slowly, not a proof. Other causes are possible. First, the pull is also weaker than the reconstruction's mean gradient, which opposes it here. (With some seeds that mean cannot be told from zero.)
 # Second, to move the latents without changing a picture, encoder and decoder must change together. This was not measured. Longer training helps little; recentring helps at once.
 #
 # ## 11. Principal axes, found by training (optional)
@@ -1289,7 +1289,7 @@ print("in every training, as for each of twenty rotations of the perfect code.")
 # ## Easy to forget
 #
 # - "Independent" needs its condition: given $x$, or not. A diagonal encoder gives the first and promises nothing about the second.
-# - Random pairs must be random: the digits are stored in order of class.
+# - Random pairs must be random: the digits are stored in the order 0, 1, …, 9, again and again.
 # - A traversal should stay within the latent's own range, around its own mean, not around 0.
 # - A score of axes needs two baselines: a perfect code, and random rotations. And more than one seed, and more than one length of training.
 # - The value of a term in the loss does not show how hard it pulls. Compare gradients.
@@ -1299,7 +1299,7 @@ print("in every training, as for each of twenty rotations of the perfect code.")
 # - *Smooth latents:* between digits of two classes the VAE's detour is 1.25 here, and the autoencoder's 1.38 here. It is shorter by over 0.06 with every seed. Neither jumped.
 # - *Diagonal $\sigma$, therefore independent:* only given the picture. $q(z)$ is another matter: over 0.1 nats of total correlation on digits; means correlated by over 0.3 on faces.
 # - *Near $\mathcal N(0, I)$:* it is $q(z)$ that should be. Mean KL = information + TC + shape + place and width. Of the digit VAE's KL, 4.2 nats are information here, and 0.6 nats are mismatch. Place and width can be removed exactly and without cost: 3.9 nats a face here, over 1.5 with every seed.
-# - *Axes:* a linear VAE with a diagonal $q$ finds the principal axes, since only there is its ELBO tight. In the deep VAE with $\beta = 16$ random rotations raise $q$'s gap from 0.4 to at least 4.9 nats here. With $\beta = 1$ the force is weak: they raise it by less than 0.75 nats. After 15 epochs the axes are nearly arbitrary; after 60 they are better than all twenty rotations, with every seed.
+# - *Axes:* a linear VAE with a diagonal $q$ finds the principal axes: among the best decoders, only there is its ELBO tight. In the deep VAE with $\beta = 16$ random rotations raise $q$'s gap from 0.4 to at least 4.9 nats here. With $\beta = 1$ the force is weak: they raise it by less than 0.75 nats. After 60 epochs the own axes are better than all twenty rotations, with every seed.
 # - *Each its own meaning:* no. A perfect code has a MIG of 0.93 here. With $\beta = 1$ and 60 epochs the means of the VAE have 0.05, as random rotations have. With $\beta = 16$ and 60 epochs they have 0.15, and their rotations 0.06; below 0.25 in every training. The price after 60 epochs is 992 nats here, and over 500 with every seed. With $\beta = 16$ the ELBO is then still rising; the price after 120 epochs is not measured.
 #
 # **Back:** [07 · Training a VAE](07_training_a_vae.ipynb). **Next:** [09 · Latent arithmetic](09_latent_arithmetic.ipynb)

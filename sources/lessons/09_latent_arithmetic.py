@@ -19,7 +19,7 @@
 # **The question of this lesson: how well do a smile vector and a glasses vector work?** How often does the attribute appear? What else changes? How near is the result to the picture that it ought to be?
 # Do simpler methods do as well? And when does a vector mean something else than its name?
 #
-# *You need:* a trained VAE ([00](00_start_here.ipynb)), mean codes ([01](01_autoencoder.ipynb)). *Time:* 90 minutes for the core, 70 more for the optional sections, one to three minutes to run.
+# *You need:* a trained VAE ([00](00_start_here.ipynb)), mean codes ([01](01_autoencoder.ipynb)). *Time:* 90 minutes for the core, 70 more for the optional sections, one to two minutes to run.
 #
 # Clear the stored outputs first: they give the answers away.
 
@@ -207,7 +207,7 @@ print("Smile on frowning faces: over 0 on over 95 %, and over 1/3, our own defin
 print("By the probe, every other factor moved by under 7 % of its range on average.")
 
 # %% [markdown]
-# By this judge, both vectors work nearly always, and hardly anything else moves. (The strict bar is high: the groups lie 4/3 apart, so the deepest frown, −1, should end at exactly 1/3. Section 5 counts the *true* pictures that pass.)
+# By this judge, both vectors work nearly always, and hardly anything else moves. (The strict bar leaves no margin: the groups lie 4/3 apart, so the deepest frown, −1, should end on it. Section 5 counts the *true* pictures that pass.)
 #
 # ## 4. The judge can be fooled
 #
@@ -407,7 +407,7 @@ print("The VAE's change errs there under three quarters as much, and in the midd
 # ## 7. Do the vectors add?
 #
 # In the toy, $(0, 0) + (2, 1) + (-1, 2) = (1, 3)$ is exactly the code of the one with both. In a real latent space the *codes* add as well, but does the picture follow? Write $\Delta_v = $ `decode(z + v)` − `decode(z)` for the change of the picture by a vector $v$. If two vectors $v$ and $w$
-# act independently, $\Delta_{v+w} = \Delta_v + \Delta_w$. What is left over, $\Delta_{v+w} - \Delta_v - \Delta_w$, is their **interaction**. We give its length as a share of the length of $\Delta_{v+w}$, averaged over people.
+# act independently, $\Delta_{v+w} = \Delta_v + \Delta_w$. What is left over, $\Delta_{v+w} - \Delta_v - \Delta_w$, is their **interaction**. We give its length as a share (also over 1) of the length of $\Delta_{v+w}$, averaged over people.
 #
 # The true pictures have interactions, too. For them we change the factor itself, by the difference of its two group means. A good model has the same interactions, so we print both.
 
@@ -479,7 +479,7 @@ print("Glasses twice: a second pair changes no true picture. The sum of codes er
 # %% [markdown]
 # - **Glasses and smile**: they share no pixel, so the true changes sum exactly. The VAE's changes nearly do.
 # - **Width and shift**: both move the same outlines. So the changes of the pictures do *not* sum, neither in the true pictures nor in the VAE's. The sum of the *codes* errs less than half as much as the sum of the changes. But it leaves a fifth to a third of the error of doing nothing. Here each vector alone is poor already.
-# - **Glasses and glasses**: a vector can be added twice, but nobody wears two pairs. The sum leaves the faces that exist.
+# - **Glasses and glasses**: a vector can be added twice, but nobody wears two pairs. The sum is no face.
 #
 # So adding codes came near the true picture for glasses and smile, and part of the way for width and shift. No law makes it work.
 #
@@ -520,7 +520,7 @@ torch.testing.assert_close(matched, codes[1])
 print("matched by smile", matched.round(decimals=2).tolist())
 
 # %% [markdown]
-# Now faces. We collect 5,000 with a bias. A person who smiles and wears glasses, or does neither, is kept with probability 0.95. These are the *common* sort. The others, the *rare* sort, are kept with probability 0.05.
+# Now faces. We collect 5,000 with a bias. A person who smiles (over 0) and wears glasses, or does neither, is kept with probability 0.95. These are the *common* sort. The others, the *rare* sort, are kept with probability 0.05.
 
 # %%
 AGREE = 0.95
@@ -632,7 +632,7 @@ print("Reweighted VAE: these four move it by under 0.15, the biased one by over 
 # %% [markdown]
 # - **Matching repairs the vector's smile.** With the balanced VAE the biased vector is glasses plus a part of a smile, as in the toy. Matching removes that part. With each VAE, the matched vector moves the smile as far as the paired one. Its error is 10 to 20 % above the paired one's here.
 # - **Matching repairs nothing of the network.** In this biased VAE even the free vector, which has the least error of the five, moves the smile.
-# - **Network and vector both need repair.** With the reweighted VAE the biased vector is as wrong as before. One redraw, used for the training and for the means, repairs both. Matching is slightly more exact here.
+# - **Network and vector both need repair.** With the reweighted VAE the biased vector is as wrong as with the balanced one. One redraw, used for the training and for the means, repairs both. Matching is slightly more exact here.
 #
 # The network's bias shows without any vector. Let the VAEs redraw held-out people.
 
@@ -730,7 +730,7 @@ print("by under 0.05 with some seeds, by over 0.1 with others. It errs over 1.7 
 print("Reweighted, with every seed: under 0.1, and the two errors differ by less than 30 %.")
 
 # %% [markdown]
-# Most verdicts in this table survive. Three have to be narrowed. With longer training, what the smile vector leaves is no longer close to the VAE's floor. **The VAE's drawing overtakes the pixel vector.** And **three times the training repairs a part of the biased network**: much of the smile's move with some seeds, little with others, and the rare sort is still redrawn worse. After the same 60 epochs the reweighted VAE shows neither fault with any seed.
+# Most verdicts in this table survive. Three are narrowed. With longer training, what the smile vector leaves is no longer close to the VAE's floor. **The VAE's drawing overtakes the pixel vector**, on average. And **three times the training repairs a part of the biased network**: most of the smile's move with some seeds, and the rare sort is still redrawn worse. After the same 60 epochs the reweighted VAE shows neither fault with any seed.
 #
 # ## 10. Straight or spherical? (optional)
 #
@@ -779,7 +779,7 @@ for d in (2, 10, 512):
 # With 512 dimensions no sample ever falls where the middle of a line is. With 10 it is an ordinary place. We ask two questions about the middle between two faces, for random pairs of held-out people.
 #
 # 1. **Is it the person in the middle?** We draw the person with the averages of the two people's factors, and measure the error. (Both without glasses, since nobody wears half a pair.) This question favours the line: on a line, averages of codes give averages of whatever is linear in the codes.
-# 2. **Is it a face at all?** This is the aim of the arc. Lesson 00's **misfit** is the distance, in points of grey, to the face that `render` draws from the probe's readings. It is large for blur and double outlines. Beside it we count *faint glasses* (readings from 1/4 to 3/4),
+# 2. **Is it a face at all?** This is the aim of the arc. Lesson 00's **misfit** is the distance, in points of grey, to the face that `render` draws from the probe's readings. It is large for blur, double outlines and faint glasses (rounded to with or without). Beside it we count *faint glasses* (readings from 1/4 to 3/4),
 # and faces with a reading *out of range*, by more than a tenth of the range. Here the pairs are any two people.
 
 # %%
@@ -909,7 +909,7 @@ assert late.min() < 0.05 < late.mean()
 print("The arc's misfit: over 0.05 points higher with each seed after 20 epochs; after 60 on average, not with each.")
 
 # %% [markdown]
-# By the person in the middle the verdict survives. By misfit the line stays slightly ahead on average, but after 60 epochs not with every seed. The arc has about 2 percentage points more faces out of range, and about 2 fewer with faint glasses. **The line draws the person in the middle. By realism neither path is clearly better.**
+# By the person in the middle the verdict survives. By misfit the line stays slightly ahead on average, but after 60 epochs not with every seed. The arc has about 2 points more faces out of range, and 1 to 2 fewer with faint glasses. **The line draws the person in the middle. By realism neither path is clearly better.**
 #
 # This is shown for $d = 10$ latents, these faces, codes of real pictures, and the middle of the path only. The arc was proposed for generators with a hundred or more latents, whose codes are samples of the prior (White 2016). There its argument is much stronger, and we did not try it.
 #
@@ -1212,7 +1212,7 @@ if CELEBA is None:
 # - Glasses vector: seen on 100 % here, over 95 % with every seed. Smile vector, on frowning people: a reading over 0 on 100 % here, over 95 % with every seed. A reading over 1/3, our own definition of a smile: on 93 % here, 80 to 98 % after 20 epochs with every seed. By the probe, every other factor moves by less than 7 % of its range on average.
 # - A second judge, the nearest true picture of the same person, agrees, with somewhat fewer smiles over 1/3. It is not fooled by the pattern that fools the probe.
 # - The vectors leave under 30 % (glasses) and 40 % (smile) of the error to the *true* picture.
-# - On these aligned faces one fixed pixel vector beats the VAE's drawing after 20 epochs; after 60 the drawing is ahead. The VAE's *change*, added to the original, beats that pixel vector where the head is off the middle, because it follows the head.
+# - On these aligned faces one fixed pixel vector beats the VAE's drawing after 20 epochs; after 60 the drawing is ahead on average. The VAE's *change*, added to the original, beats that pixel vector where the head is off the middle, because it follows the head.
 # - Glasses and smile sum to the right picture, with an interaction of less than 20 %. Wider and farther right: the changes do not sum. The sum of the codes is far better, but leaves a fifth to a third of the error. Glasses twice: the sum is wrong.
 # - Biased people give a biased vector and a biased network. Matching repairs the vector's smile and not the network: by the probe, matched and free vectors still move the smile, on average by over 0.25 with every seed. Three times the training repairs a part of the network. One reweighted redraw, for the training and for the means, repairs both: under 0.15.
 # - Between two people the straight line comes nearer to the person in the middle than the arc, here with 10 latents. By realism neither is clearly better (section 10).

@@ -46,7 +46,7 @@ SEED = 0  # the claims below were checked with seeds 0 to 4 (benchmarks/calibrat
 plotting.machine("q", "reconstruction", "kl")
 
 # %% [markdown]
-# This lesson is about the loss, minus the ELBO, and about $q(z\mid x)$, which decides how far the ELBO is from $\log p(x)$.
+# This lesson is about the loss (which is −ELBO), and about $q(z\mid x)$, which decides how far the ELBO is from $\log p(x)$.
 #
 # ## 1. By hand: a latent with two values
 #
@@ -130,7 +130,7 @@ print("At 12 draws the rule is right within 5 %, at one draw it is off by over 1
 # ## 2. The general code, on a model whose log p(x) is a formula
 #
 # For a VAE, draw $K$ latents for each picture from the encoder's $q(z\mid x)$, and average the weights. Each is a product of 784 factors, often beyond what 32-bit numbers hold. So one stays
-# with logarithms: `logaddexp(a, b)` is $\log(e^a + e^b)$, computed without leaving them.
+# with logarithms: `logaddexp(a, b)` is $\log(e^a + e^b)$, computed without the large or tiny numbers $e^a$ and $e^b$.
 
 
 # %%
@@ -185,7 +185,7 @@ def pm(values, decimals=2):
 print(f"held-out digits, nats per picture: exact log p(x) {pm(exact)}, bound with K = 1 draw {pm(one_draw)}")
 
 # %% [markdown]
-# The ± is one standard error over the digits, here and below. (The values are positive, because these pixels are grey and $p(x)$ is a density, which may exceed 1.) One draw, and the bound is exact, for every single digit:
+# The ± is one standard error over the digits, unless the text says otherwise. (The values are positive, because these pixels are grey and $p(x)$ is a density, which may exceed 1.) One draw, and the bound is exact, for every single digit:
 
 # %%
 torch.testing.assert_close(one_draw, exact, atol=1e-6, rtol=0)
@@ -277,7 +277,7 @@ print(f"held out, as exact log p(x) minus sampled ELBO: {sampled:.2f} ± {error_
 # %% [markdown]
 # After these 150 epochs, with steps that shrink to 0, the encoder is far from converged, even on its own 400 digits. Its gap is larger on digits that it did not see.
 #
-# And if training went on? The best means are linear in $x$. So least squares gives the encoder at which plain gradient descent from the same start would end: the nearest one that is right on the 400 digits.
+# And if training went on? The best means are linear in $x$. So least squares gives the encoder at which plain gradient descent from the same start would end: of all that give the best means for the 400 digits, the nearest to the start.
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(SEED)
@@ -299,7 +299,7 @@ print("The held-out amortisation gap is over 10 nats larger. Converged, both gap
 print("Family plus amortisation is exact log p(x) minus the sampled ELBO, within 4 standard errors.")
 
 # %% [markdown]
-# **Here the amortisation gap is nearly all unfinished training.** Meanwhile the ELBO of held-out digits looks bad, although the model of the digits, $p(x)$, never changed. (Try it 1 takes more digits.)
+# **Here the amortisation gap is nearly all unfinished training:** an encoder with a gap below 1 exists. Meanwhile the ELBO of held-out digits looks bad, although the model of the digits, $p(x)$, never changed. (Try it 1 takes more digits.)
 #
 # ## 4. A real VAE, and the truth by quadrature
 #
@@ -445,7 +445,7 @@ assert abs(effective_draws(np.array([0.0, -50.0])) - 1) < 1e-9
 print("On draws from Pareto distributions with k = 0.3, 0.7 and 1 the fit is within 0.2 of k.")
 
 # %% [markdown]
-# Now three $q$ for the same posterior, $\mathcal N(0, I)$ in ten dimensions: a good one, a narrow one, and a wide one, with 0.9, 0.3 and 2.35 times the posterior's variances. We know $\log p(x)$, since $w/p(x)$ is the posterior's density over $q$'s. The narrow and the wide $q$ have nearly the same ELBO.
+# Now three $q$ for the same posterior, $\mathcal N(0, I)$ in ten dimensions: a good one, a narrow one, and a wide one, with 0.9, 0.3 and 2.35 times the posterior's variances. We need no $\log p(x)$: $w/p(x)$ is the posterior's density over $q$'s, so its logarithm gives the gap directly. The narrow and the wide $q$ have nearly the same ELBO.
 
 # %%
 enough = Prediction(
@@ -475,7 +475,7 @@ print("The two ELBOs differ by less than 0.1 nats. With 1,000 draws the narrow q
 print("On average k-hat is over 0.7 for the narrow q, and under 0.5 for the others.")
 
 # %% [markdown]
-# The wide $q$ wastes draws: its ESS is low, but the rule of section 1 holds, and more draws repair it. The narrow $q$ misses a part of the posterior that comes up rarely, with a large weight. $\hat k$ tells the two apart. (For Gaussians its true value here is $1 - s^2$, with $s^2$ the variance of $q$: 0.1, 0.7 and below 0. Section 9 has the formula. With 1,000 draws the fit for the narrow $q$ comes out higher.)
+# The wide $q$ wastes draws: its ESS is low, but the rule of section 1 holds, and more draws repair it. The narrow $q$ misses a part of the posterior that comes up rarely, with a large weight. $\hat k$ tells the two apart. (For Gaussians its true value here is $1 - s^2$, with $s^2$ the variance of $q$: 0.1, 0.7 and below 0. Section 9 has the formula. With 1,000 draws the fits for the narrow and the wide $q$ come out higher.)
 #
 # What do the measures show for the digits of section 4, where we know what 1,000 draws miss? An estimate from one draw *is* a log-weight.
 
@@ -549,14 +549,14 @@ print("In the median, too, the encoder loses over 2 times as much.")
 
 # %% [markdown]
 # Here diagonal Gaussians are good enough: the best one comes very close to the posterior. The encoder does not find it. Lesson 01 saw a sign of this (its optional section 9): for many held-out digits, codes that were sampled blindly did better than the encoder's own code.
-# Cremer et al. 2018 found the same on larger models. It depends on the model: this decoder was trained to have posteriors that a diagonal Gaussian can match.
+# Cremer et al. 2018 found the same on larger models. It depends on the model. ELBO training rewards posteriors that a diagonal Gaussian can match; whether that is the reason here was not tested.
 #
 # ## 7. How long was it trained, and on which bound?
 #
 # The numbers of sections 4 to 6 belong to 20 epochs. Do they last? And training maximises the ELBO. What if one maximises $\mathcal L_5$ instead? That is the *importance-weighted autoencoder* (IWAE, Burda et al. 2016).
 #
 # It evaluates the decoder five times for each picture. So there are two fair comparisons: with the same number of epochs, and with the same number of decoder evaluations, where the ELBO gets five times the epochs. We trained all of these beforehand, each from the start, with five seeds; the cell after the prediction loads the results.
-# There, 400 digits of each set were measured as in section 4, and the family gap of 40 of them as in section 6. A third method, "five draws" in the table, is a control: it maximises the *average* of five one-draw ELBOs.
+# There, 400 digits of each set were measured as in section 4, and the family gap of 40 of them as in section 6. (Grid and quadrature were checked on our VAE only.) A third method, "five draws" in the table, is a control: it maximises the *average* of five one-draw ELBOs.
 
 # %%
 lasting = Prediction(
@@ -621,7 +621,7 @@ plotting.show(
 
 # %% [markdown]
 # **The encoder does not keep up on new digits.** With more epochs the model of the digits improves on *held-out* digits too: $\log p(x)$ rises. But their ELBO does not follow it, and falls in the end. The gap grows, and the family's part of it stays small. So it is the encoder's part that has grown. On training digits the gap is small.
-# So part of the growth is overfitting. Part may be that the later decoder's posteriors are sharper, so that the same error costs more. We did not tell the two apart.
+# So the encoder overfits, or the later decoder's posteriors are sharper, so that the same error costs more. We did not tell the two apart.
 #
 # So "how large is the gap?" has no answer without the number of epochs. Whoever picks the run length by the held-out ELBO picks 100 epochs of these three, and not the better model. (All for two latents and 4,000 digits. More digits were not tried.)
 
@@ -658,7 +658,7 @@ print("ELBO with 500 epochs against IWAE with 100: IWAE has the higher ELBO, by 
 print("On training digits IWAE's gap is over 2 times as large.")
 
 # %% [markdown]
-# At 20 epochs IWAE wins, and most of the gain is not due to the five draws as such. At 100 epochs its lead is smaller on average, which five seeds do not settle, and under 0.5 nats with one seed. With equal decoder evaluations ELBO training wins. Nothing here has converged. So this does not show which bound has the better optimum.
+# At 20 epochs IWAE wins, and most of the gain is not due to the five draws as such. At 100 epochs its lead is smaller on average, and under 0.5 nats with one seed. Five seeds are too few to be sure that it shrinks. With equal decoder evaluations ELBO training wins. Nothing here has converged. So this does not show which bound has the better optimum.
 #
 # One thing holds at both lengths, on *training* digits, where the encoder has enough data: the gap of the ELBO is larger after IWAE training. With one draw, a draw in the wrong place is punished in full. With five, the best of them counts most. So **IWAE allows the encoder to be less precise**. (How the encoder uses that was not measured.)
 #
@@ -722,7 +722,7 @@ print("as the formula says.")
 # A report that can be checked gives:
 #
 # - **which digits**: held out, binarised or grey, and how;
-# - **which quantity**: ELBO, or the bound with $K$ draws, with $K$, with the share of pictures with $\hat k$ above 0.7, and whether it still rises;
+# - **which quantity**: the ELBO, or the bound; for the bound also $K$, the share of pictures with $\hat k$ above 0.7, and whether it still rises with $K$;
 # - **in which unit**: nats per picture, summed over pixels, constants kept, or *bits per dimension*, which are $-\log p(x)$ divided by $D\log 2$;
 # - **a standard error over pictures**; to compare two models, the standard error of their difference on the same pictures;
 # - **how long** the model was trained;
@@ -788,7 +788,7 @@ print("At K = 100 the wider one's gap is the rule's within 4 standard errors. Th
 # %% [markdown]
 # As in lesson 05 (section 9), the best $q$ for one draw is not the best for many. **"Ten times the draws, a tenth of the gap" is true only if the variance is finite and $\delta$ small.**
 #
-# **How heavy is the tail?** Write $z = \Lambda^{-1/2}\varepsilon$. Then $\log w$ is a constant plus $\frac12\varepsilon^\top(I - \Lambda^{-1/2}P\Lambda^{-1/2})\,\varepsilon$. Let $c$ be the largest eigenvalue of that matrix. If $c > 0$, along its direction $w$ exceeds $t$ when $\varepsilon^2 > \frac2c\log t$, and a Gaussian does so with a probability of about $t^{-1/c}$. So the Pareto $k$ of Gaussians is $c$. In one dimension it is $1 - s^2$, with $s^2$ the variance of $q$ over that of the posterior.
+# **How heavy is the tail?** Write $z = \Lambda^{-1/2}\varepsilon$. Then $\log w$ is a constant plus $\frac12\varepsilon^\top(I - \Lambda^{-1/2}P\Lambda^{-1/2})\,\varepsilon$. Let $c$ be the largest eigenvalue of that matrix. If $c > 0$, along its direction $w$ exceeds $t$ when $\varepsilon^2 > \frac2c\log t$, which has a probability of about $t^{-1/c}$ for a Gaussian $\varepsilon$. So the Pareto $k$ of Gaussians is $c$. In one dimension it is $1 - s^2$, with $s^2$ the variance of $q$ over that of the posterior.
 # The two agree: $c < \frac12$ just when $2P - \Lambda$ is positive definite.
 
 
@@ -869,7 +869,7 @@ print("With 100 draws the estimates of the easy digit are on average less than 0
 print("those of the hard digit more than 1.")
 
 # %% [markdown]
-# On the easy digit the estimates soon come close to the truth. On the hard one they stay too low: most draws fall where the weight is small. The few large weights, at the right of the histogram, come too rarely.
+# On the easy digit the estimates soon come close to the truth. On the hard one they stay too low: most draws fall where the weight is small. The few estimates that caught a large weight, at the right, come too rarely.
 # In practice you have no black line. Plot the bound against $K$: while it climbs, it is not the answer. A flat curve is no proof either.
 #
 # ## 11. Train on five draws yourself (optional)
@@ -1130,7 +1130,7 @@ explore(
 # - After 20 epochs, the held-out ELBO of a VAE with two latents is 3.8 nats below the truth here, and over 2 with every seed. A tenth of the digits carries over 35 % of that, and nearly all of it is due to the encoder.
 # - With more epochs the held-out gap grows, to 36 nats at the end of the long run here, while $\log p(x)$ rises: the encoder does not keep up on new digits.
 # - After 20 epochs each, IWAE's $\log p(x)$ is higher, by 3.7 nats in the long run here. With equal decoder evaluations ELBO training leads. The better of two ELBOs need not belong to the better model.
-# - The decoder's output for the mean code gives no bound. On the linear VAE it exceeds $\log p(x)$ by over 4 nats.
+# - The "ELBO" with the mean code for a sample is no bound. On the linear VAE it exceeds $\log p(x)$ by over 4 nats.
 #
 # **Back:** [09 · Latent arithmetic](09_latent_arithmetic.ipynb). This is the last lesson; [00 · Start here](00_start_here.ipynb) has the map.
 #
