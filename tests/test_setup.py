@@ -536,7 +536,7 @@ def test_browser_tests_get_what_they_need(course, venv, steps, monkeypatch):
     assert course.main(["test-browser", "--", "-k", "04"]) == 0
     assert steps == ["Installing what tests in a browser need"]
     assert course.recorded()["extras"] == "test,grade,site,browser"
-    assert commands == [[course.PYTHON, "-m", "pytest", "tests/browser", "-k", "04"]]
+    assert commands == [[course.PYTHON, "-m", *course.PYTEST, "tests/browser", "-k", "04"]]
 
 
 def test_an_interruption_prints_no_traceback_and_is_detected(course, venv, monkeypatch):
