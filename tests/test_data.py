@@ -417,7 +417,7 @@ def test_celeba_shows_progress_on_many_images(n, shown, celeba_root, monkeypatch
     (celeba_root / "list_attr_celeba.txt").write_text(attribute_list(many), encoding="utf-8")
     monkeypatch.setattr(data, "_read_image", lambda *args: np.zeros((2, 2), dtype=np.uint8))
     assert data.celeba(celeba_root, size=2)[0].shape == (n, 4)
-    assert ("CelebA" in capfd.readouterr().err) == shown
+    assert ("pictures" in capfd.readouterr().err) == shown
 
 
 @pytest.mark.parametrize(
@@ -520,3 +520,119 @@ def test_the_examples_in_the_documentation_hold():
     failed, tried = doctest.testmod(data)
     assert tried > 0
     assert failed == 0
+
+
+# Portraits
+
+
+def test_portraits_have_balanced_attributes_and_new_people_in_the_test_split():
+    (x, attributes), (x_test, test_attributes) = data.portraits(), data.portraits("test")
+    assert x.shape == (6000, 3 * 64 * 64)
+    assert x_test.shape == (1000, 3 * 64 * 64)
+    assert (x.min(), x.max(), x.dtype) == (0, 1, torch.float32)
+    names = ["Smiling", "Eyeglasses", "Beard", "Earrings", "Turban", "Bald", "Long_Hair", "Skin", "Hair"]
+    assert list(attributes) == list(test_attributes) == names
+    for name in names[:7]:
+        assert set(attributes[name].tolist()) == {0, 1}
+        assert abs(attributes[name].mean() - test_attributes[name].mean()) < 0.06
+    assert all(abs(attributes[name].mean() - 0.5) < 0.02 for name in ("Smiling", "Eyeglasses"))
+    correlation = torch.corrcoef(torch.stack([*attributes.values()])).fill_diagonal_(0)
+    assert correlation[:4].abs().max() < 0.05  # three standard errors are 0.04
+    known = {row.tobytes() for row in x.numpy()}
+    assert len(known) > 5990
+    assert not known & {row.tobytes() for row in x_test.numpy()}
+
+
+@pytest.mark.parametrize(
+    ("split", "changed", "rows"), [("other_glasses", "Eyeglasses", (19, 33)), ("other_smile", "Smiling", (34, 42))]
+)
+def test_the_other_splits_change_one_attribute_of_the_same_people(split, changed, rows):
+    (x, attributes), (x_other, others) = data.portraits("test"), data.portraits(split)
+    for name, values in attributes.items():
+        assert torch.equal(others[name], 1 - values if name == changed else values)
+    differs = (x != x_other).view(-1, 3, 64, 64).any(1)
+    assert differs.flatten(1).any(1).all()
+    outside = torch.cat([differs[:, : rows[0]], differs[:, rows[1] :]], 1)
+    assert not outside.any()  # only the part of the face that belongs to the attribute changes
+
+
+def test_portraits_in_another_size_and_in_grey_are_the_same_pictures():
+    x = data.portraits("test")[0].view(-1, 3, 64, 64)
+    halved = data.portraits("test", size=32)[0].view(-1, 3, 32, 32)
+    assert (halved.mean((2, 3)) - x.mean((2, 3))).abs().max() < 0.02
+    grey = data.portraits("test", grey=True)[0].view(-1, 64, 64)
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    assert (grey - (weights * x).sum(1)).abs().max() < 2 / 255
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"split": "valid"}, "split: expected one of train, test, other_glasses, other_smile, got 'valid'"),
+        ({"size": 0}, "size: expected a whole number of at least 1, got 0"),
+        ({"grey": None}, "grey: expected True or False, got None"),
+    ],
+)
+def test_portraits_name_the_wrong_argument(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        data.portraits(**arguments)
+
+
+# A folder of one's own
+
+
+@pytest.fixture
+def own_pictures(tmp_path):
+    root = tmp_path / "own"
+    for i, file in enumerate(["cats/b.png", "cats/a.JPG", "dogs/deep/c.webp", "dogs/.hidden.png", "dogs/notes.txt"]):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        if file.endswith(".txt"):
+            (root / file).write_text("not a picture", encoding="utf-8")
+        else:
+            name = file.rsplit(".", 1)[1].lower().replace("jpg", "jpeg")
+            Image.new("RGB", (30 + i, 20), (200, 100, 10 * i)).save(root / file, format=name)
+    return root
+
+
+def test_a_folder_of_pictures_with_subfolders_as_labels(own_pictures):
+    x, labels = data.folder(own_pictures, size=8)
+    assert x.shape == (3, 3 * 8 * 8)
+    assert {name: values.tolist() for name, values in labels.items()} == {"cats": [1, 1, 0], "dogs": [0, 0, 1]}
+    blue = x.view(3, 3, 64).mean(2)[:, 2] * 255
+    assert blue.tolist() == pytest.approx([10, 0, 20], abs=4)  # a.JPG, b.png, c.webp: in the order of their names
+    assert data.folder(own_pictures, size=8, grey=True)[0].shape == (3, 64)
+    assert data.folder(own_pictures / "cats")[1] == {}
+
+
+def test_a_folders_pictures_are_cut_to_the_middle_turned_upright_and_put_on_white(tmp_path):
+    striped = np.zeros((40, 20, 3), np.uint8)
+    striped[10:30] = 255
+    Image.fromarray(striped).save(tmp_path / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: the left column is the top row
+    turned = np.zeros((20, 20, 3), np.uint8)
+    turned[:, :10] = 255
+    Image.fromarray(turned).save(tmp_path / "b.png", exif=exif)
+    Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(tmp_path / "c.png")
+    x = data.folder(tmp_path, size=20, grey=True)[0].view(3, 20, 20)
+    assert x[0].min() == 1
+    assert x[1][:9].min() == 1
+    assert x[1][11:].max() == 0
+    assert x[2].min() == 1
+
+
+def test_a_folder_names_what_is_wrong(tmp_path, own_pictures):
+    with pytest.raises(FileNotFoundError, match=r"path: expected an existing folder, got .*nowhere"):
+        data.folder(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"empty: expected pictures \(.jpeg, .jpg, .png, .webp\).* got none"):
+        data.folder(tmp_path / "empty")
+    Image.new("L", (5, 5)).save(own_pictures / "loose.png")
+    with pytest.raises(ValueError, match=r"expected every picture in a subfolder, or none, got 1 beside .*loose.png"):
+        data.folder(own_pictures)
+    (own_pictures / "loose.png").unlink()
+    (own_pictures / "dogs" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"broken.jpg: expected an image, got a file that can't be read"):
+        data.folder(own_pictures)
+    with pytest.raises(ValueError, match="size: expected a whole number of at least 1, got 0"):
+        data.folder(own_pictures, size=0)

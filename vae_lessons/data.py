@@ -1,16 +1,19 @@
-"""Images held in memory as tensors, with fixed splits: digits, clothes, faces.
+"""Images held in memory as tensors, with fixed splits: digits, clothes, faces, portraits, and your own.
 
 Images are flattened: `x` has shape (N, D), dtype float32 and values in [0, 1], and `x.view(-1, H, W)` restores
-the pictures. Labels have shape (N,) and dtype int64.
+the pictures, `x.view(-1, 3, H, W)` those in colour. Labels have shape (N,) and dtype int64.
 
 References:
     LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document recognition.
     Xiao, Rasul and Vollgraf (2017), Fashion-MNIST, arXiv:1708.07747.
     Liu, Luo, Wang and Tang (2015), Deep learning face attributes in the wild.
+    Lanier, Avatar Illustration System (CC BY 4.0), remixed by DiceBear: the parts of `portraits`.
 """
 
 import gzip
+import io
 import json
+import lzma
 import os
 import zlib
 from bisect import bisect_left
@@ -25,7 +28,7 @@ from torch import Tensor
 
 from vae_lessons.faces import draw_factors, render
 
-__all__ = ["celeba", "digits", "faces", "fashion_mnist", "long_run", "mnist"]
+__all__ = ["celeba", "digits", "faces", "fashion_mnist", "folder", "long_run", "mnist", "portraits"]
 
 Labelled = tuple[Tensor, Tensor]  # images (N, D), labels (N,)
 
@@ -46,6 +49,9 @@ FASHION_MNIST_MD5 = {
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 REPLACE = "Replace it with a fresh copy of the original."
 IDX_SIZES = {"train": 60_000, "t10k": 10_000}
+
+PORTRAIT_SPLITS = ["train", "test", "other_glasses", "other_smile"]
+PICTURE_FILES = [".jpeg", ".jpg", ".png", ".webp"]
 
 CELEBA_SPLITS = ["train", "valid", "test"]
 CELEBA_LAST = [162_770, 182_637]  # number of the last image in train and in valid
@@ -178,9 +184,7 @@ def celeba(
     """
     if split not in CELEBA_SPLITS:
         raise ValueError(f"split: expected one of {', '.join(CELEBA_SPLITS)}, got {split!r}")
-    if grey not in (True, False):
-        raise ValueError(f"grey: expected True or False, got {grey!r}")
-    _check_whole("size", size, least=1)
+    _check_size_and_grey(size, grey)
     _check_whole("crop", crop, least=1)
     if limit is not None:
         _check_whole("limit", limit, least=1)
@@ -219,6 +223,87 @@ def faces(n: int, *, seed: int = 0, size: int = 48) -> tuple[Tensor, dict[str, T
     return render(factors, size), factors
 
 
+def portraits(split: str = "train", size: int = 64, grey: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return portraits drawn from an artist's parts, and their attributes. They come with the course.
+
+    Glasses, mouth, hair, beard, colours and so on were chosen at random and independently (`tools/portraits/`).
+
+    Source: parts by Micah Lanier, "Avatar Illustration System", CC BY 4.0, remixed by DiceBear.
+
+    Args:
+        split: "train" (6,000 people) or "test" (1,000 others); "other_glasses" and "other_smile": the people of
+            "test" again, with glasses put on or taken off, or with a smile in place of its absence or the reverse.
+        size: side of the returned pictures, in pixels. The originals have 64.
+        grey: True for one brightness per pixel, False for three colours; then `x.view(-1, 3, size, size)`
+            restores the pictures.
+
+    Returns:
+        x (N, 3 * size * size), or (N, size * size) in grey, and a dictionary that maps the name of each attribute to
+        a float tensor (N,): zeros and ones for "Smiling", "Eyeglasses", "Beard", "Earrings", "Turban", "Bald" and
+        "Long_Hair"; a brightness from 0 to 1 for "Skin" and "Hair".
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> x, attributes = portraits("test")
+        >>> x.shape, attributes["Smiling"].mean()
+        (torch.Size([1000, 12288]), tensor(0.5250))
+    """
+    if split not in PORTRAIT_SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(PORTRAIT_SPLITS)}, got {split!r}")
+    _check_size_and_grey(size, grey)
+    packed = (resources.files("vae_lessons") / "portraits.npz.xz").read_bytes()
+    with np.load(io.BytesIO(lzma.decompress(packed))) as arrays:
+        pixels, names = arrays[split], arrays["names"].tolist()  # (N, 64, 64, 3)
+        values = torch.from_numpy(arrays["train_attributes" if split == "train" else "test_attributes"].T.copy())
+    attributes = dict(zip(names, values, strict=True))
+    if split.startswith("other_"):
+        changed = "Eyeglasses" if split == "other_glasses" else "Smiling"
+        attributes[changed] = 1 - attributes[changed]
+    return _unit(_resized(pixels, size, grey)), attributes
+
+
+def folder(path: str | Path, size: int = 64, grey: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the pictures in a folder of your own, cropped to a central square and scaled to one size.
+
+    Files that end in .png, .jpg, .jpeg or .webp are read, in the order of their names. If the folder has subfolders
+    with pictures, each subfolder's name is a label, as in torchvision's ImageFolder. Nothing is changed in the folder.
+
+    Args:
+        path: the folder.
+        size: side of the returned pictures, in pixels.
+        grey: as for `portraits`.
+
+    Returns:
+        x (N, 3 * size * size), or (N, size * size) in grey, and a dictionary that maps the name of each subfolder to
+        a float tensor (N,): one for the pictures in it, zero for the others. Without subfolders it is empty.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no picture in it.
+        ValueError: if an argument is out of range, a file is not a picture, or pictures lie beside subfolders.
+
+    Example:
+        >>> x, labels = folder("~/Pictures/cats_and_dogs")  # doctest: +SKIP
+        >>> labels["cats"].mean()  # doctest: +SKIP
+    """
+    _check_size_and_grey(size, grey)
+    root = _existing_folder(path, "path")
+    files = sorted(f for f in root.rglob("*") if f.suffix.lower() in PICTURE_FILES and not f.name.startswith("."))
+    if not files:
+        raise FileNotFoundError(f"{root}: expected pictures ({', '.join(PICTURE_FILES)}) in this folder, got none")
+    classes = [file.relative_to(root).parts[0] if file.parent != root else None for file in files]
+    if None in classes and len(set(classes)) > 1:
+        loose = [file.name for file in files if file.parent == root]
+        raise ValueError(
+            f"{root}: expected every picture in a subfolder, or none, got {len(loose)} beside the subfolders "
+            f"(the first is {loose[0]}). Move them into a subfolder, or name a subfolder as path."
+        )
+    pixels = _read_images(files, size, None, mode="L" if grey else "RGB")
+    labels = [name for name in dict.fromkeys(classes) if name is not None]
+    return _unit(pixels), {label: torch.tensor([float(c == label) for c in classes]) for label in labels}
+
+
 def long_run(name: str) -> tuple[list[dict], dict]:
     """Return the table of an experiment that is too long for a lesson. A script in `benchmarks/long/` made it.
 
@@ -241,13 +326,19 @@ def _check_whole(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
 
 
-def _existing_folder(root: str | Path) -> Path:
-    if not isinstance(root, str | os.PathLike):
-        raise ValueError(f"root: expected the path of a folder, got {root!r}")
-    folder = Path(root).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"root: expected an existing folder, got {str(root)!r}")
-    return folder
+def _check_size_and_grey(size: int, grey: bool) -> None:
+    if grey not in (True, False):
+        raise ValueError(f"grey: expected True or False, got {grey!r}")
+    _check_whole("size", size, least=1)
+
+
+def _existing_folder(path: str | Path, name: str = "root") -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"{name}: expected the path of a folder, got {path!r}")
+    found = Path(path).expanduser()
+    if not found.is_dir():
+        raise FileNotFoundError(f"{name}: expected an existing folder, got {str(path)!r}")
+    return found
 
 
 def _unit(pixels: np.ndarray) -> Tensor:
@@ -332,7 +423,17 @@ def _uncompressed(path: Path) -> bytes:
         raise ValueError(f"{path}: expected an intact gzip file, got a damaged one ({error}). {REPLACE}") from None
 
 
-# The lists and images of CelebA
+def _resized(pixels: np.ndarray, size: int, grey: bool) -> np.ndarray:
+    """Bytes (N, H, W, 3) as (N, 3, size, size), or as (N, size, size) in grey."""
+    from PIL import Image
+
+    if grey or size != pixels.shape[1]:
+        pictures = (Image.fromarray(picture).convert("L" if grey else "RGB") for picture in pixels)
+        pixels = np.stack([np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR)) for picture in pictures])
+    return pixels if grey else np.moveaxis(pixels, -1, 1)
+
+
+# The lists and images of CelebA, and folders of pictures
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -390,26 +491,37 @@ def _files_of_split(path: Path, files: list[str], split: str) -> list[str]:
     return chosen
 
 
-def _read_images(paths: list[Path], size: int, crop: int, mode: str) -> np.ndarray:
-    """Read images as bytes (N, size, size), or (N, 3, size, size) in mode "RGB"."""
+def _read_images(paths: list[Path], size: int, crop: int | None, mode: str) -> np.ndarray:
+    """Read images as bytes (N, size, size), or (N, 3, size, size) in mode "RGB". Without `crop`, the largest square."""
     from tqdm.auto import tqdm
 
-    bar = tqdm(paths, desc="CelebA", unit="image", disable=len(paths) <= 2000)
+    bar = tqdm(paths, desc="pictures", unit="image", disable=len(paths) <= 2000)
     pixels = np.stack([_read_image(path, size, crop, mode) for path in bar])
     return pixels if mode == "L" else np.moveaxis(pixels, -1, 1)
 
 
-def _read_image(path: Path, size: int, crop: int, mode: str) -> np.ndarray:
-    from PIL import Image
+def _read_image(path: Path, size: int, crop: int | None, mode: str) -> np.ndarray:
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
-            square = image.convert(mode).crop(_central_square(path, image.size, crop))
+            upright = _on_white(ImageOps.exif_transpose(image)).convert(mode)
+            square = upright.crop(_central_square(path, upright.size, crop or min(upright.size)))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path.parent}: expected a file {path.name} in this folder, got none") from None
     except OSError as error:
         raise ValueError(f"{path}: expected an image, got a file that can't be read as an image ({error})") from None
     return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _on_white(image):
+    """A picture whose transparent parts are white, as most programs show them."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def _central_square(path: Path, size: tuple[int, int], crop: int) -> tuple[int, int, int, int]:

@@ -16,8 +16,8 @@
 # A VAE's loss has two terms. Lesson 04 took apart the KL. The other term is usually called "reconstruction". Code on the web
 # fills it with binary cross-entropy (BCE) or mean squared error (MSE). Some code sums it over the pixels, other code averages.
 #
-# **The question of this lesson: BCE or MSE, and does it matter?** Each is $-\log p(x\mid z)$ for some distribution $p$, or tries to be. You will find out which distribution it is
-# and what it assumes about pixels. And you will see how a careless *scale* makes a decoder leave out smiles.
+# **The question of this lesson: BCE or MSE, and does it matter?** Each is $-\log p(x\mid z)$ for some distribution $p$, or tries to be. What does it
+# assume about pixels? And you will see how a careless *scale* makes a decoder leave out smiles.
 #
 # *You need:* the ELBO ([lesson 05](05_jensen_elbo.ipynb)) and the KL divergence ([lesson 04](04_kl_divergence.ipynb)).
 # *Time:* 90 minutes for the core, 55 more for the optional sections, a minute to run.
@@ -78,7 +78,7 @@ print(f"log p(x | z = 0.5): by hand {by_hand:.4f}, log_bernoulli {at_half:.4f} n
 
 # %% [markdown]
 # To see that $z$ has no truth of its own, turn the decoder round, so that it gives $(-2z, 2z)$. Let the encoder give $q(z\mid x) = \mathcal N(\mu, 0.5^2)$. Which $\mu$ is best for our picture?
-# We compute the ELBO for all $\mu$ on a grid. A weighted sum over 40 values of $z$ (Gauss–Hermite quadrature) gives the expectation. A VAE estimates it with one random draw instead ([lesson 03](03_reparametrization.ipynb)).
+# We compute the ELBO for all $\mu$ on a grid. A weighted sum over 40 values of $z$ (Gauss–Hermite quadrature) gives the expectation.
 
 
 # %%
@@ -195,7 +195,7 @@ for x in (0.02, 0.2, 0.5):
         print(f"target {x:.2f}, error {e:.3f}: excess {true:.7f}, formula off by {abs(formula / true - 1):4.0%}")
 
 # %% [markdown]
-# The formula needs an error much smaller than the distance to 0 and to 1. It is off by a few per cent for 0.2 and $e = 0.01$, and by a factor of almost four for 0.02 and $e = 0.1$. It gives the same for $e$ and $-e$, so
+# The formula errs by a few per cent for 0.2 and $e = 0.01$. For 0.02 and $e = 0.1$ the factor is almost four. It gives the same for $e$ and $-e$, so
 # it cannot explain why 0.1 and 0.3 differ. The whole KL does: to predict 0.1 is to claim more certainty than to predict 0.3, and false certainty adds more.
 
 # %%
@@ -230,11 +230,11 @@ torch.testing.assert_close(average, -log_bernoulli(x, logits))
 print("BCE on a grey picture is the average negative log-likelihood of its coin flips, exactly.")
 
 # %% [markdown]
-# So with $q(z\mid x)$ for the grey $x$, BCE + KL *is* the average −ELBO of the coin-flipped pictures. It is a legitimate bound for a model of black-and-white pictures. The floor is the entropy of the coins. But
+# Give every flipped picture the $q(z\mid x)$ of the grey picture it came from. Then BCE + KL *is* the average −ELBO of the flipped pictures. It is a legitimate bound for a model of black-and-white pictures. The floor is the entropy of the coins. But
 # $e^{-\mathrm{BCE}}$ is **no density of the grey picture**, as section 4 shows.
 #
 # How large is the floor of a real digit, which is nearly black and white? We train a VAE on grey digits with BCE. `VAE` is the model of lesson 01: an encoder and a decoder with one hidden layer each,
-# and Bernoulli pixels. Lesson 07 writes it out. `one_cycle` is a learning rate that rises for the first tenth of the steps, and then falls to zero.
+# and Bernoulli pixels.
 
 
 # %%
@@ -391,7 +391,7 @@ np.testing.assert_allclose([found.x**2, found.fun], [mse, D / 2 * (math.log(2 * 
 print("A search agrees: the best sigma^2 is the mean squared error, and the cost there is the closed form.")
 
 # %% [markdown]
-# Here the mean square stands inside a logarithm, multiplied by $D/2$. So one can set $\sigma^2$ to the MSE of each batch while training (Rybkin et al. 2021). Section 12 checks that the gradient need not pass through σ, and shows what can go wrong.
+# Here the mean square stands inside a logarithm, multiplied by $D/2$. So one can set $\sigma^2$ to the MSE of each batch while training (Rybkin et al. 2021). Section 12 shows what can go wrong.
 
 
 # %%
@@ -423,7 +423,7 @@ class GaussianVAE(VAE):
 
 
 # %% [markdown]
-# While it trains, the pixels' σ is the root of the mean squared error of the batch (the *RMS error*). Afterwards it is a running average over the last batches.
+# While it trains, the pixels' σ is the root of the mean squared error of the batch (the *RMS error*). Afterwards it is a running average.
 #
 # ## 7. Sum or mean: a β that nobody typed
 #
@@ -438,8 +438,8 @@ for pixels, latents in ((784, 20), (784, 200), (3 * 64 * 64, 128)):
     print(f"{pixels:6} pixels, {latents:3} latents: beta {pixels / latents:6.2f} by mean/mean, {pixels} by mean/sum")
 
 # %% [markdown]
-# We train VAEs on digits of 0 and 1, for 10 epochs each: the correct loss, both slips, and the first slip with 200 latents, where β is only 3.92. Two controls have 200 latents and β = 1. One sums both
-# terms, the other divides both by 784. So the number of latents and the scale of the loss can be told apart from β.
+# We train VAEs on digits of 0 and 1, for 10 epochs each: the correct loss, both slips, and the first slip with 200 latents, where β is only 3.92. One control has 20 latents and this β. Two have 200 latents and β = 1: one sums both
+# terms, the other divides both by 784. So β, the number of latents and the scale of the loss can be told apart.
 
 
 # %%
@@ -468,6 +468,7 @@ arms = {
     "mean and mean": (mean_and_mean, 20),
     "mean and sum": (mean_and_sum, 20),
     "mean, d = 200": (partial(mean_and_mean, n_latents=200), 200),
+    "beta 3.92, d = 20": (partial(mean_and_mean, n_latents=200), 20),
     "sum, d = 200": (sum_and_sum, 200),
     "/784, d = 200": (both_by_784, 200),
 }
@@ -476,7 +477,7 @@ trained = {name: train_digits(x_ink, held_ink, *arm) for name, arm in arms.items
 ink_rate = x_ink.mean(0).clamp(1e-3, 1 - 1e-3)  # how often each pixel is ink
 average_cost = -log_bernoulli(held_ink, torch.logit(ink_rate)).mean().item()
 for name, (_, terms) in trained.items():
-    print(f"{name:14} reconstruction {terms['reconstruction']:6.1f}   KL {terms['kl']:6.2f} nats per held-out digit")
+    print(f"{name:17} reconstruction {terms['reconstruction']:6.1f}   KL {terms['kl']:6.2f} nats per held-out digit")
 print(f"without any network: the average digit as prediction costs {average_cost:.1f} nats")
 
 # %%
@@ -497,33 +498,35 @@ assert 0.5 < kl[slipped] < 10
 assert min(kl[summed], kl[divided]) > 15
 assert max(cost[summed], cost[divided]) + 30 < cost[slipped] < average_cost - 10
 print("200 latents, the slip: under 10 nats of KL. The two controls: over 15, and digits over 30 nats cheaper.")
+assert cost["sum and sum"] + 20 < cost["beta 3.92, d = 20"] < cost[slipped] - 12
+print("With beta 3.92, 20 latents cost over 20 nats more than with beta 1, and over 12 less than the slip.")
 assert abs(cost[summed] - cost[divided]) < 5
 assert min(cost[summed], cost[divided]) > cost["sum and sum"] + 8
-print("The controls agree within 5 nats. Their digits cost over 8 nats more than with 20 latents, in this training.")
+print("The two controls agree within 5 nats. They cost over 8 nats more than 20 latents, in this training.")
 
 # %% [markdown]
-# The pictures show the mean of $p(x\mid z)$, the ink probabilities, at the encoder's mean $z$: nothing is sampled.
+# The pictures show the mean of $p(x\mid z)$, the ink probabilities, at the encoder's mean $z$.
 
 # %%
 rows = [held_ink[:10]]
 with torch.no_grad():
     rows += [torch.sigmoid(vae.decoder(vae.q_z_given_x(held_ink[:10])[0])) for vae, _ in trained.values()]
-figure, ax = plt.subplots(figsize=(9, 6.1))
+figure, ax = plt.subplots(figsize=(9, 6.9))
 plotting.images(torch.cat(rows), ax=ax, columns=10, row_labels=["held out", *trained])
 plotting.show(
     figure,
     "Top row: ten held-out digits. Second row, sums: most digits redrawn recognisably. Third and fourth row, the two "
     "slips with 20 latents: the same grey cloud ten times, much like the average of all digits. Fifth row, the slip with "
-    "200 latents: smeared digits, some of them taken for another. Last two rows, the controls with 200 latents: most "
-    "digits recognisable again.",
+    "200 latents: smeared digits, some of them taken for another. Sixth row, the same weight of the KL with 20 latents: "
+    "less smeared. Last two rows, the controls with 200 latents: most digits recognisable again.",
 )
 
 # %% [markdown]
 # With β = 39.2 the latents carry hardly any information about the picture. This is *posterior collapse*, and nothing raises an error. The decoder does the best that is possible without a $z$: it draws the average digit.
 #
-# With 200 latents the slip is a β of 3.92. Something is learned, the pictures are blurred, and one blames VAEs. Both controls are recognisable, so the damage is done by β, and not by the scale of the loss or by the latents. All this is after ten epochs, with one learning rate.
+# With 200 latents the slip is a β of 3.92, and the pictures are blurred. About half of the damage is done by β alone: 20 latents with this β have it, too. The rest comes with the 200 latents. The scale of the loss does none of it. Longer training was not tried.
 #
-# Why does 39.2 collapse and 3.92 not? [Lesson 07](07_training_a_vae.ipynb) derives a threshold: the largest eigenvalue of the pixels' correlation matrix. With β above it, a latent that begins to carry information is pushed back. Below it, the escape may be slow. Here is that number:
+# Why does 39.2 collapse and 3.92 not? [Lesson 07](07_training_a_vae.ipynb) derives a threshold: the largest eigenvalue of the pixels' correlation matrix. With β above it, a latent that begins to carry information is pushed back. Below it, the escape may be slow. The number:
 
 # %%
 top = torch.linalg.eigvalsh(torch.corrcoef(x_ink[:, x_ink.std(0) > 0].T.double()))[-1]  # pixels that are not constant
@@ -531,7 +534,7 @@ assert 30 < top < 36
 print(f"largest eigenvalue of the correlation matrix: {top:.1f}")
 
 # %% [markdown]
-# A KL of $k$ nats does not mean that $z$ carries $k$ nats of information. To know which one of 1,000 digits it was takes at most $\log 1000$ nats. So $z$ cannot carry more than that about it. Lesson 04 split the average KL into this information and a mismatch: how far the average of $q(z\mid x)$ over these digits is from the prior.
+# A KL of $k$ nats does not mean that $z$ carries $k$ nats of information. There are only 1,000 digits here. To name the one that was put in takes at most $\log 1000$ nats. So $z$ cannot carry more about it. Lesson 04 split the average KL into this information and a mismatch: how far the average of $q(z\mid x)$ over these digits is from the prior.
 
 # %%
 beyond = kl["sum and sum"] - math.log(1000)
@@ -540,8 +543,6 @@ print(f"log 1000 = {math.log(1000):.1f} nats")
 print("Over 8 nats of the KL are no information about which of these 1,000 digits it was. They are mismatch.")
 
 # %% [markdown]
-# For all possible digits, we do not know from this how much of the KL is information.
-#
 # ## 8. What survives: σ decides which facts are worth a nat
 #
 # Take the faces of [lesson 00](00_start_here.ipynb), whose nine factors are known. Train the Gaussian VAE with σ fixed at 0.71 ("SSE + KL"), 0.5, 0.25 or 0.1, and with a learned σ.
@@ -660,7 +661,7 @@ print("With a learned sigma, over 85 % of every factor.")
 # The first four columns differ in one constant, and it decides what these drawings show.
 #
 # **Is it σ, or the training?** At 0.5 the forecast promises over 70 % of a smile, and training found hardly any of it. `benchmarks/long/06_sigma_and_time.py` trains such VAEs with five seeds, for 80 epochs as well as 12.
-# At 0.71 it also divides the 80 epochs into two parts. The *warm* start has σ = 0.2 for the first 20 epochs, and 0.71 for the other 60. Its control, the *cold* start, has 0.71 in both parts.
+# Two more kinds of run have two parts, of 20 and 60 epochs. The *warm* start has σ = 0.2 in the first part, and 0.71 in the second. Its control, the *cold* start, has 0.71 in both.
 #
 # Each row of the table begins with the forecasts for σ = 0.5 and 0.71. The other six numbers are the mean $R^2$ on drawings, over the seeds.
 
@@ -694,9 +695,9 @@ assert (over_seeds("elbo", *warm) - over_seeds("elbo", *cold)).min() > 0.1
 print("From a warm start: over 40 % of smile and shift, and a held-out ELBO that is higher by over 0.1 nats.")
 
 # %% [markdown]
-# At 0.5 it was the number of epochs. Smile and shift came back, brows and eye distance partly.
+# At 0.5 it was the length of the training (its schedule of learning rates is stretched with it). Smile and shift came back, brows and eye distance partly.
 #
-# At 0.71 it was the start. From a cold start, 80 epochs do not find the smile. From a warm start it stays, and the ELBO is higher. But glasses, shift, brows and eye distance stay with it, so we cannot say how much of the lead is the smile's. The forecast gives it only 0.02 nats, and so small a gain is easily missed. From the warm start the drawings show more of all four than the forecast, which is for linear decoders. We did not test why.
+# At 0.71 it was the start. From a cold start, 80 epochs do not find the smile. From a warm start it stays, and the ELBO is higher. But glasses, shift, brows and eye distance stay with it, so we cannot say how much of the lead is the smile's. From the warm start the drawings show more of all four than the forecast, which is for linear decoders. We did not test why.
 #
 # The learned σ does not *prefer* detail. It follows the errors. As they shrink, σ shrinks, and finer things become worth more nats. Section 13 asks whether it matters that σ is learned, or only that it is small. All this was tried with one network, ten latents, and these faces.
 #
@@ -712,7 +713,7 @@ print("From a warm start: over 40 % of smile and shift, and a held-out ELBO that
 #
 # ## 9. Eight-bit pixels, dequantisation and bits per dimension (optional)
 #
-# Stored pixels are whole numbers $k$ from 0 to 255, divided by 255. A model of them is a *probability* for each of 256 values. A density gives no probability to a single value. But it can be fitted to such data unfairly, by narrow spikes at the 256 values. Section 4 saw one at 0.
+# Stored pixels are whole numbers $k$ from 0 to 255, divided by 255. A model of them is a *probability* for each of 256 values. A density gives no probability to a single value. But it can be fitted to such data unfairly, by narrow spikes at the 256 values.
 #
 # The remedy is *dequantisation* (Uria et al. 2013; Theis et al. 2016). Add uniform noise $u$ between 0 and 1 to each $k$, and fit the density $p$ to $k + u$. Define the probability of $k$ as the integral over its bin, $P(k) = \int_0^1 p(k+u)\,du$.
 # The logarithm is concave, so by Jensen's inequality (lesson 05)
@@ -740,7 +741,7 @@ print("Always below. The gap is under 0.001 nats at sigma 20, and over 1 nat at 
 #
 # $$\text{bpd} = \frac{-\log P(k)}{D\log 2} \;\le\; 8 - \frac{\mathbb E_u[\log p(y)]}{D\log 2} .$$
 #
-# Four models of the digits' pixels, without any network. "Uniform" gives every value the same chance. The Gaussian and the continuous Bernoulli have the average digit as mean, and the Gaussian has one σ for all pixels. The last is a table of 256 frequencies, one for all pixels. Each pixel gets one draw of the noise.
+# Four models of the digits' pixels, without any network. "Uniform" gives every value the same chance. The Gaussian and the continuous Bernoulli have the average digit as mean, and the Gaussian has one σ for all pixels. The last is a table of 256 frequencies, one for all pixels. Each pixel gets one draw of the noise, so both densities' numbers are (estimated) upper bounds.
 
 # The mean of a continuous Bernoulli with logit $a$ is $\frac{1}{1-e^{-a}} - \frac1a$, because its density is $e^{ax}$ up to a constant.
 
@@ -784,7 +785,7 @@ honest = 8 - log_continuous_bernoulli(
     f64([[0.5 / 256]]), torch.linspace(-3000, -1, 3000).double()[:, None]
 ).max() / math.log(2)
 assert cheating < 0 < 0.4 < honest
-print("On noisy pixels the Gaussian with one sigma for all is worse than uniform. The table beats both densities.")
+print("On noisy pixels the Gaussian with one sigma for all is worse than uniform. The table beats both upper bounds.")
 print("Without noise, a pixel of 0 can be had for less than 0 bits: impossible for a probability.")
 
 # %% [markdown]
@@ -818,7 +819,7 @@ assert min(density[2] - density[1], density[5] - density[4]) > 300
 print("Outside [0, 1] the slope of BCE never comes to rest. The continuous Bernoulli grows without end as well.")
 
 # %% [markdown]
-# PyTorch does not complain, and the loss "improves" for ever. Scale by the range that pixels *can* have, 0 to 255, and not by the mean and deviation of the data. Or take a likelihood that lives on all real numbers, such as the Gaussian.
+# Scale by the range that pixels *can* have, 0 to 255, and not by the mean and deviation of the data. Or take a likelihood on all real numbers, such as the Gaussian.
 #
 # ## 11. The three losses in one picture (optional)
 #
@@ -855,7 +856,7 @@ def three_losses(figure, target, sigma):
 
 
 # %% [markdown]
-# Move the target. The floor of BCE rises and falls. The losses of the two densities go below zero, because a density may be above 1. Now change σ. The Gaussian's slope becomes steep
+# Move the target. The floor of BCE rises and falls. The losses of the two densities can go below zero, because a density may be above 1. Now change σ. The Gaussian's slope becomes steep
 # or flat *against the KL*, and the other losses stay where they are. At which σ does the Gaussian resemble the continuous Bernoulli?
 
 # %%
@@ -873,7 +874,7 @@ explore(
 )
 
 # %% [markdown]
-# Around mid-grey σ = 0.3 resembles the continuous Bernoulli ($\sqrt{1/12} = 0.29$). It crosses BCE's slope at 0.1 and 0.9, where $m(1-m) = 0.3^2$. Now we check the formula by
+# Around mid-grey σ = 0.3 resembles the continuous Bernoulli ($\sqrt{1/12} = 0.29$). Now we check the formula by
 # autograd, for the three losses with mean 0.4 and three targets whose average is 0.4. (For the continuous Bernoulli, the slope per logit, divided by $dm/da$, is the slope per mean.)
 
 # %%
@@ -920,7 +921,7 @@ print("BCE's push is over 10,000 times the Gaussian's at sigma 0.71, and over 20
 # ## 12. While σ is learned (optional)
 #
 # **Must the gradient pass through σ?** No. At its optimum
-# the cost does not change with σ to first order, so that part of the gradient is zero. The cell compares both.
+# the cost does not change with σ to first order, so that part of the gradient is zero.
 
 # %%
 gradients = []
@@ -945,7 +946,7 @@ print("In training, the cost of GaussianVAE is D/2 [log(2 pi MSE) + 1], and log 
 
 # %% [markdown]
 # **What can go wrong?** Each time the error falls to a tenth, the cost falls by $D\log 10$ nats, *however small it already was*. For pictures that can be redrawn perfectly, σ runs to 0 and the density grows without end. At an error of exactly 0 the gradient is
-# $0/0$. `GaussianVAE` has no floor that would prevent it. It is safe only where the decoder cannot be perfect, as on these faces with ten latents, or on pixels with noise (section 9). A constant border is also a danger: it is drawn perfectly, and shrinks the common σ.
+# $0/0$. `GaussianVAE` has no floor that would prevent it. It is safe only where something bounds the error: noise on the pixels (section 9), or, on these faces without noise, a small network and a short training. A constant border, drawn perfectly, is also a danger.
 
 # %%
 for scale in (1.0, 0.1, 0.01, 0.001):
@@ -971,7 +972,7 @@ print(
 # The learned σ of section 8 differs from the fixed ones in two ways. It changes during training, and it ends at a smaller value. So we train a sixth VAE with σ fixed at 0.033 from
 # the first step, close to where the learned σ ends.
 #
-# A decoder can also be scored with another σ than it was trained with. So each ELBO is printed twice: with the σ of the training, and with the σ that fits this decoder's *training* faces best. All are in nats per held-out face, with all constants.
+# A VAE can also be scored with another σ than it was trained with: encoder and decoder stay, and only σ is replaced. So each ELBO is printed twice: with the σ of the training, and with the σ that fits this VAE's *training* faces best. All are in nats per held-out face, with all constants. The first "+−" is over faces, and does not cover the difference between trainings.
 
 
 # %%
@@ -997,21 +998,21 @@ for sigma, vae in vaes.items():
     print(f"{str(sigma)[:7]:7}: {elbo[sigma].mean():5.0f} nats", end="; ")
     print(f"at its own best sigma {best:.3f}: {own[sigma].mean():5.0f} nats")
 difference = own["learned"] - own[0.033]  # (1000,)
-print(f"learned less fixed at 0.033: {difference.mean():.0f} +- {difference.std() / math.sqrt(1000):.0f} nats")
+print(f"learned less 0.033: {difference.mean():.0f} +- {difference.std() / 1000**0.5:.0f} nats (faces; one training)")
 
 # %%
 assert all((own["learned"] - own[sigma]).mean() > 100 for sigma in own if sigma != "learned")
-print("Each at its own best sigma: the decoder with the learned sigma leads every other by over 100 nats.")
+print("Each at its own best sigma: the VAE with the learned sigma leads every other by over 100 nats.")
 lead, rescored = ((scores["learned"] - scores[0.1]).mean() for scores in (elbo, own))
 assert lead > rescored + 200
-print("Over 200 nats of its lead over sigma 0.1 came from the sigma used for scoring, not from the decoder.")
+print("Over 200 nats of its lead over sigma 0.1 came from the sigma used for scoring, not from the networks.")
 
 # %%
 for epochs in (12, 36):
     leads = over_seeds("elbo at best sigma", "learned", epochs) - over_seeds("elbo at best sigma", "0.033", epochs)
     kept = [min(over_seeds(f"{name}, drawn", arm, epochs).min() for name in order) for arm in ("learned", "0.033")]
-    print(f"{epochs} epochs: learned leads by {leads.mean():.0f} +- {leads.std(ddof=1) / 5**0.5:.0f} nats;", end=" ")
-    print("the least R2 of any factor and seed: learned {:.2f}, fixed {:.2f}".format(*kept), end="; ")
+    print(f"{epochs} epochs: learned leads by {leads.mean():.0f} +- {leads.std(ddof=1) / 5**0.5:.0f} nats", end=" ")
+    print("over trainings; least R2 of any factor and seed: learned {:.2f}, fixed {:.2f}".format(*kept), end="; ")
     print(f"the learned sigma is {over_seeds('trained sigma', 'learned', epochs).mean():.3f}")
     assert leads.min() > 80
 assert kept[1] > 0.85
@@ -1019,8 +1020,8 @@ print("Five seeds, 12 or 36 epochs: the learned sigma leads the fixed 0.033 by o
 print("After 36 epochs the fixed one keeps every factor as well, with over 85 % on drawings.")
 
 # %% [markdown]
-# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one showed less than half of at least one factor, with at least one seed; the learned one always showed over 85 %. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 36 epochs it is at 0.018, where the fixed one still assumes
-# 0.033. We did not try a fixed 0.018, nor a schedule for σ. So we cannot say how much of the lead is due to the final value.
+# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one showed less than half of a factor, with at least one seed; the learned one always over 85 %. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 12 epochs both end at about 0.033. So that lead comes from how σ changed on the way, not from its final value. After 36 epochs the learned σ is at 0.018, and the fixed one is still
+# 0.033. We did not try a fixed 0.018, nor a schedule for σ. So we cannot say how much of that lead the final value explains.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 6.2))
@@ -1095,9 +1096,9 @@ assert draws["linear, 0.71"] < 0.25 < 0.8 < means["linear, 0.71"]
 print("In the linear model the means show over 80 %, and draws under 25 %.")
 
 # %% [markdown]
-# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws, and at 0.71 these showed next to nothing of the four. So the drawings hid nothing: the draws of $z$ hardly contained these factors.
+# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws. In these, at 0.71, a linear probe finds next to nothing of the four. So the decoder had hardly anything to learn them from. What the means hold of them does not reach the drawings.
 #
-# **Compare the ELBOs.** For σ = 0.5 the linear model needs no training, and the VAE after 12 epochs has not reached it:
+# **Compare the ELBOs.** The linear model needs no training:
 
 # %% tags=["nbval-ignore-output"]
 for name, sigma in zip(("0.71", "0.5"), sigmas[:2], strict=True):
@@ -1129,10 +1130,10 @@ print("At 0.5 the best linear model beats the VAE of 12 epochs by over 0.5 nats.
 # - BCE on grey pixels is the average negative log-likelihood of coin flips. So BCE + KL is the average −ELBO of the flipped pictures. On grey digits the floor is 46 nats here, over a quarter of BCE + KL with every seed.
 # - The continuous Bernoulli divides $e^{-\mathrm{BCE}}$ by its integral. For a pixel of exactly 0 or 1 no prediction is the best. Noise on the 8-bit values (dequantisation) mends that and bounds their probability.
 # - Squared error is a Gaussian. Relative to SSE + KL, $\beta = 2\sigma^2$; the best $\sigma^2$ is the mean squared error.
-# - `mean`/`mean` multiplies the weight of the KL by $D/d$. At 784 pixels and 20 latents that is 39.2, and the latents collapse. With 200 latents it is 3.92: 4.0 nats of KL here, against 18 in both controls.
+# - `mean`/`mean` multiplies the weight of the KL by $D/d$. At 784 pixels and 20 latents that is 39.2, and the latents collapse. With 200 latents it is 3.92: 4.0 nats of KL here, against 18 with β = 1.
 # - σ decides which facts are worth their nats. After 12 epochs with "SSE + KL" the drawings showed under 20 % of smile, brows, eye distance and shift. With a learned σ they showed over 85 % of every factor.
-# - Training decides which of these facts are found. At σ = 0.5 the drawings showed under 10 % of a smile after 12 epochs, over 60 % after 80. With "SSE + KL" 80 epochs from a cold start did not find it. After a start at σ = 0.2 they showed over 40 %, and the ELBO was higher.
-# - Optional sections: a Gaussian with one σ for all pixels, around the average digit, costs 8.1 bits per dimension here. The uniform distribution costs 8. After 12 epochs, each at its own best σ, the decoder with the learned σ leads by over 100 nats. How much of that is due to the final value of σ was not tested. For one fixed σ, a formula forecasts what the best *linear* decoder shows.
+# - Training decides which of these facts are found. At σ = 0.5 the drawings showed under 10 % of a smile after 12 epochs, over 60 % after 80. With "SSE + KL" 80 epochs from a cold start did not find it. After a start at σ = 0.2 the drawings showed over 40 % of a smile, and the ELBO was higher.
+# - Optional sections: a Gaussian with one σ for all pixels, around the average digit, costs 8.1 bits per dimension here. The uniform distribution costs 8. After 12 epochs, each at its own best σ, the VAE with the learned σ leads by over 100 nats. Its lead over a fixed 0.033, near its final value, comes from how σ changed on the way. After 36 epochs the final values differ, and we cannot tell. For one fixed σ, a formula forecasts what the best *linear* decoder shows.
 #
 # **Back:** [05 · Jensen's inequality and the ELBO](05_jensen_elbo.ipynb). **Next:** [07 · Training a VAE](07_training_a_vae.ipynb)
 #
