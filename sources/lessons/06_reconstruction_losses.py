@@ -499,7 +499,7 @@ assert min(kl[summed], kl[divided]) > 15
 assert max(cost[summed], cost[divided]) + 30 < cost[slipped] < average_cost - 10
 print("200 latents, the slip: under 10 nats of KL. The two controls: over 15, and digits over 30 nats cheaper.")
 assert cost["sum and sum"] + 20 < cost["beta 3.92, d = 20"] < cost[slipped] - 12
-print("With beta 3.92, 20 latents cost over 20 nats more than with beta 1, and over 12 less than the slip.")
+print("20 latents with this beta cost over 20 nats more than the correct loss, and over 12 less than the slip.")
 assert abs(cost[summed] - cost[divided]) < 5
 assert min(cost[summed], cost[divided]) > cost["sum and sum"] + 8
 print("The two controls agree within 5 nats. They cost over 8 nats more than 20 latents, in this training.")
