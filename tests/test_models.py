@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from vae_lessons.distributions import log_bernoulli, log_normal, sample_normal
-from vae_lessons.models import VAE, Autoencoder, GaussianVAE, LinearVAE, mlp, ppca
+from vae_lessons.models import VAE, Autoencoder, ConvVAE, GaussianVAE, LinearVAE, mlp, ppca
 
 
 @pytest.fixture
@@ -210,3 +210,41 @@ def test_off_the_principal_axes_no_diagonal_encoder_is_better_than_the_one_by_fo
 def test_probabilistic_pca_needs_fewer_latents_than_pixels(correlated, n_latents):
     with pytest.raises(ValueError, match="n_latents: expected 1 to 5, fewer than the 6 pixels"):
         ppca(correlated, n_latents)
+
+
+@pytest.mark.parametrize(("size", "colours", "channels"), [(8, 3, (4, 6, 5)), (12, 1, (4, 6))])
+def test_the_convolutional_vae_takes_and_gives_flat_pictures(size, colours, channels):
+    torch.manual_seed(0)
+    vae = ConvVAE(size, 2, colours, channels)
+    x = torch.rand(7, colours * size * size)
+    mu, log_var = vae.q_z_given_x(x)
+    assert mu.shape == log_var.shape == (7, 2)
+    assert vae.p_x_given_z(torch.zeros(5, 3, 2)).mean.shape == (5, 3, x.shape[1])
+    assert vae.p_x_given_z(torch.zeros(2)).mean.shape == x.shape[1:]
+    elbo = vae.elbo(x).elbo
+    assert elbo.shape == (7,)
+    elbo.mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in vae.parameters())
+
+
+def test_the_convolutional_vaes_pictures_are_not_mixed_up():
+    torch.manual_seed(0)
+    vae, z = ConvVAE(8, 2, 3, (4, 6)), torch.randn(4, 5, 2)
+    together = vae.p_x_given_z(z).mean
+    alone = torch.stack([torch.stack([vae.p_x_given_z(code).mean for code in row]) for row in z])
+    torch.testing.assert_close(together, alone)
+
+
+def test_a_pixel_of_the_convolutional_decoder_depends_on_its_neighbourhood_only():
+    torch.manual_seed(0)
+    vae = ConvVAE(16, 2, 1, (4, 6)).double()
+    features = torch.zeros(1, 6, 4, 4, dtype=torch.float64, requires_grad=True)  # what the first layer gives
+    picture = vae.decoder[3:](features + 1).view(16, 16)
+    picture[0, 0].backward()
+    assert features.grad[0, :, 2:].abs().max() == features.grad[0, :, :, 2:].abs().max() == 0
+
+
+@pytest.mark.parametrize(("size", "channels"), [(10, (4, 4)), (0, (4,)), (64, ()), (4, (4, 4, 4))])
+def test_the_convolutional_vae_names_a_wrong_size(size, channels):
+    with pytest.raises(ValueError, match="size: expected a multiple of"):
+        ConvVAE(size, channels=channels)

@@ -1,9 +1,10 @@
-"""A plain autoencoder and variational autoencoders, all as multilayer perceptrons on flat pictures (B, D).
+"""A plain autoencoder and variational autoencoders, all on flat pictures (B, D).
 
 The defaults are small enough for a laptop: 784 pixels, one or two hidden layers, a few latents.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, LowRankMul
 
 from vae_lessons.distributions import kl_to_standard_normal, sample_normal
 
-__all__ = ["VAE", "Autoencoder", "Elbo", "GaussianVAE", "LatentVariableModel", "LinearVAE", "mlp", "ppca"]
+__all__ = ["VAE", "Autoencoder", "ConvVAE", "Elbo", "GaussianVAE", "LatentVariableModel", "LinearVAE", "mlp", "ppca"]
 
 
 def mlp(*sizes: int) -> nn.Sequential:
@@ -157,6 +158,47 @@ class GaussianVAE(VAE):
         log_p_x_given_z = _gaussian_pixels(mean, log_sigma).log_prob(x)
         kl = kl_to_standard_normal(mu, log_var)
         return Elbo(log_p_x_given_z - kl, log_p_x_given_z, kl)
+
+
+class ConvVAE(GaussianVAE):
+    """A `GaussianVAE` with convolutions, for square pictures in colour or grey, flattened like all others.
+
+    Each layer of the encoder halves the sides, and each layer of the decoder doubles them (after Radford et al. 2016).
+
+    Args:
+        size: side of the pictures, in pixels, a multiple of 2 ** len(channels).
+        n_latents: d, the size of z.
+        colours: 3, or 1 for grey; D = colours * size * size.
+        channels: of the encoder's layers; the decoder has them in reverse.
+
+    Example:
+        >>> ConvVAE(size=16, n_latents=8).p_x_given_z(torch.zeros(5, 8)).mean.shape
+        torch.Size([5, 768])
+    """
+
+    def __init__(
+        self, size: int = 64, n_latents: int = 64, colours: int = 3, channels: Sequence[int] = (16, 32, 64, 128)
+    ):
+        side, rest = divmod(size, 2 ** len(channels))
+        if rest or side < 1 or not channels:
+            raise ValueError(
+                f"size: expected a multiple of {2 ** len(channels)}, since each of the {len(channels)} layers of "
+                f"`channels` (at least one) halves the side, got {size}"
+            )
+        super().__init__(colours * size * size, n_latents, hidden=())
+        down, up = [nn.Unflatten(-1, (colours, size, size))], []
+        for n_in, n_out in pairwise((colours, *channels)):
+            down += [nn.Conv2d(n_in, n_out, kernel_size=4, stride=2, padding=1), nn.ReLU()]
+            up = [nn.ReLU(), nn.ConvTranspose2d(n_out, n_in, kernel_size=4, stride=2, padding=1), *up]
+        inner = channels[-1] * side * side
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(inner, 2 * n_latents))
+        self.decoder = nn.Sequential(
+            nn.Linear(n_latents, inner), nn.Unflatten(-1, (channels[-1], side, side)), *up, nn.Flatten()
+        )
+
+    def p_x_given_z(self, z: Tensor) -> Distribution:
+        mean = torch.sigmoid(self.decoder(z.reshape(-1, z.shape[-1])))  # convolutions want (B, channels, H, W)
+        return _gaussian_pixels(mean.view(*z.shape[:-1], -1), self.log_sigma)
 
 
 class LinearVAE(LatentVariableModel):

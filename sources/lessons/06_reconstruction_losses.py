@@ -195,7 +195,7 @@ for x in (0.02, 0.2, 0.5):
         print(f"target {x:.2f}, error {e:.3f}: excess {true:.7f}, formula off by {abs(formula / true - 1):4.0%}")
 
 # %% [markdown]
-# The formula errs by a few per cent for 0.2 and $e = 0.01$. For 0.02 and $e = 0.1$ the factor is almost four. It gives the same for $e$ and $-e$, so
+# The formula errs by a few per cent for 0.2 and $e = 0.01$. For 0.02 and $e = 0.1$ it is almost four times too large. It gives the same for $e$ and $-e$, so
 # it cannot explain why 0.1 and 0.3 differ. The whole KL does: to predict 0.1 is to claim more certainty than to predict 0.3, and false certainty adds more.
 
 # %%
@@ -391,7 +391,7 @@ np.testing.assert_allclose([found.x**2, found.fun], [mse, D / 2 * (math.log(2 * 
 print("A search agrees: the best sigma^2 is the mean squared error, and the cost there is the closed form.")
 
 # %% [markdown]
-# Here the mean square stands inside a logarithm, multiplied by $D/2$. So one can set $\sigma^2$ to the MSE of each batch while training (Rybkin et al. 2021). Section 12 shows what can go wrong.
+# Here the mean square stands inside a logarithm, multiplied by $D/2$. So one can set $\sigma^2$ to the MSE of each batch while training (Rybkin et al. 2021). Section 12 shows why `.detach()` does no harm, and what can go wrong.
 
 
 # %%
@@ -502,7 +502,7 @@ assert cost["sum and sum"] + 20 < cost["beta 3.92, d = 20"] < cost[slipped] - 12
 print("20 latents with this beta cost over 20 nats more than the correct loss, and over 12 less than the slip.")
 assert abs(cost[summed] - cost[divided]) < 5
 assert min(cost[summed], cost[divided]) > cost["sum and sum"] + 8
-print("The two controls agree within 5 nats. They cost over 8 nats more than 20 latents, in this training.")
+print("The two controls agree within 5 nats. They cost over 8 nats more than the correct loss with 20 latents.")
 
 # %% [markdown]
 # The pictures show the mean of $p(x\mid z)$, the ink probabilities, at the encoder's mean $z$.
@@ -524,7 +524,7 @@ plotting.show(
 # %% [markdown]
 # With β = 39.2 the latents carry hardly any information about the picture. This is *posterior collapse*, and nothing raises an error. The decoder does the best that is possible without a $z$: it draws the average digit.
 #
-# With 200 latents the slip is a β of 3.92, and the pictures are blurred. About half of the damage is done by β alone: 20 latents with this β have it, too. The rest comes with the 200 latents. The scale of the loss does none of it. Longer training was not tried.
+# With 200 latents the slip is a β of 3.92, and the pictures are blurred. In reconstruction, β alone costs 32 nats, 200 latents alone 18 and both together 59. The scale of the loss costs nothing. Longer training was not tried.
 #
 # Why does 39.2 collapse and 3.92 not? [Lesson 07](07_training_a_vae.ipynb) derives a threshold: the largest eigenvalue of the pixels' correlation matrix. With β above it, a latent that begins to carry information is pushed back. Below it, the escape may be slow. The number:
 
@@ -695,7 +695,7 @@ assert (over_seeds("elbo", *warm) - over_seeds("elbo", *cold)).min() > 0.1
 print("From a warm start: over 40 % of smile and shift, and a held-out ELBO that is higher by over 0.1 nats.")
 
 # %% [markdown]
-# At 0.5 it was the length of the training (its schedule of learning rates is stretched with it). Smile and shift came back, brows and eye distance partly.
+# At 0.5 it was the length of the training (the rise and fall of its learning rate is stretched with it). Smile and shift came back, brows and eye distance partly.
 #
 # At 0.71 it was the start. From a cold start, 80 epochs do not find the smile. From a warm start it stays, and the ELBO is higher. But glasses, shift, brows and eye distance stay with it, so we cannot say how much of the lead is the smile's. From the warm start the drawings show more of all four than the forecast, which is for linear decoders. We did not test why.
 #
@@ -998,7 +998,7 @@ for sigma, vae in vaes.items():
     print(f"{str(sigma)[:7]:7}: {elbo[sigma].mean():5.0f} nats", end="; ")
     print(f"at its own best sigma {best:.3f}: {own[sigma].mean():5.0f} nats")
 difference = own["learned"] - own[0.033]  # (1000,)
-print(f"learned less 0.033: {difference.mean():.0f} +- {difference.std() / 1000**0.5:.0f} nats (faces; one training)")
+print(f"learned - fixed 0.033: {difference.mean():.0f} +- {difference.std() / 1000**0.5:.0f} nats (faces, one run)")
 
 # %%
 assert all((own["learned"] - own[sigma]).mean() > 100 for sigma in own if sigma != "learned")
@@ -1020,7 +1020,7 @@ print("Five seeds, 12 or 36 epochs: the learned sigma leads the fixed 0.033 by o
 print("After 36 epochs the fixed one keeps every factor as well, with over 85 % on drawings.")
 
 # %% [markdown]
-# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one showed less than half of a factor, with at least one seed; the learned one always over 85 %. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 12 epochs both end at about 0.033. So that lead comes from how σ changed on the way, not from its final value. After 36 epochs the learned σ is at 0.018, and the fixed one is still
+# So for *which facts survive*, a small σ is enough: after 36 epochs both keep every factor. After 12 epochs the fixed one had an $R^2$ below 0.5 for some factor with at least one seed; the learned one always over 0.85. For the ELBO, learning σ brought more. It begins large and shrinks with the errors. After 12 epochs both end at about 0.033. So that lead comes from how σ changed on the way, not from its final value. After 36 epochs the learned σ is at 0.018, and the fixed one is still
 # 0.033. We did not try a fixed 0.018, nor a schedule for σ. So we cannot say how much of that lead the final value explains.
 
 # %%
@@ -1096,7 +1096,7 @@ assert draws["linear, 0.71"] < 0.25 < 0.8 < means["linear, 0.71"]
 print("In the linear model the means show over 80 %, and draws under 25 %.")
 
 # %% [markdown]
-# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws. In these, at 0.71, a linear probe finds next to nothing of the four. So the decoder had hardly anything to learn them from. What the means hold of them does not reach the drawings.
+# A mean is computed from the whole picture, without noise. So it shows these factors even before training. The decoder is trained on draws. In the VAE's draws at 0.71 a linear probe finds next to nothing of the four. So the decoder had hardly anything to learn them from. What its means hold of them does not reach its drawings.
 #
 # **Compare the ELBOs.** The linear model needs no training:
 

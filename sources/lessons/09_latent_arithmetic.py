@@ -380,7 +380,7 @@ print("For both attributes the pixel vector errs over 10 % less than the VAE's d
 print("and the VAE's change, added to the original, errs over 20 % less than the pixel vector.")
 
 # %% [markdown]
-# **After these 20 epochs, one fixed pixel vector beats the VAE's drawing.** (After 60 it does not: section 9.) These faces are aligned: glasses and mouths sit at nearly the same pixels on everyone. And the original stays
+# **After these 20 epochs, one fixed pixel vector beats the VAE's drawing.** (After 60 it does not, on average: section 9.) These faces are aligned: glasses and mouths sit at nearly the same pixels on everyone. And the original stays
 # sharp, whereas the VAE redraws the whole face. Why, then, does the VAE's change beat the pixel vector? Here are the errors with the head on the left, in the middle, and on the right.
 
 # %% tags=["nbval-ignore-output"]
@@ -402,7 +402,7 @@ print("Off the middle, the pixel vector's error is over 1.6 times (glasses) and 
 print("Off the middle, the change's error is under 75 % of the pixel vector's; in the middle, 0.7 to 1.6 times it.")
 
 # %% [markdown]
-# **The pixel vector puts glasses where glasses are on average. The latent vector puts them where this person's head is.** (Section 13 tells a pixel vector where the head is.) Larger shifts were not tried.
+# **The pixel vector puts glasses where glasses are on average. The latent vector puts them where this person's head is.** (In section 13 a pixel vector is told where the head is.) Not tried: larger shifts.
 #
 # ## 7. Do the vectors add?
 #
@@ -478,10 +478,10 @@ print("Glasses twice: a second pair changes no true picture. The sum of codes er
 
 # %% [markdown]
 # - **Glasses and smile**: they share no pixel, so the true changes sum exactly. The VAE's changes nearly do.
-# - **Width and shift**: both move the same outlines. So the changes of the pictures do *not* sum, neither in the true pictures nor in the VAE's. The sum of the *codes* errs less than half as much as the sum of the changes. But it leaves a fifth to a third of the error without any vector. Here each vector alone is poor already.
+# - **Width and shift**: both move the same outlines. So the changes of the pictures do *not* sum, neither in the true pictures nor in the VAE's. The sum of the *codes* errs less than half as much as the sum of the changes. But it leaves a fifth to a third of the error that no vector leaves. Here each vector alone is poor already.
 # - **Glasses and glasses**: a vector can be added twice, but nobody wears two pairs. The sum is a face with overdone frames.
 #
-# No law makes the sum of codes work.
+# Codes can always be added. Whether the picture follows depends on the pair.
 #
 # ## 8. When a vector misleads
 #
@@ -669,7 +669,7 @@ plotting.show(
 # %% [markdown]
 # So before you believe a model's vectors, make this check: **does it redraw the people who contradict the correlation?** If not, do not trust its vectors. If so, only the network has passed: its vectors still need matching.
 #
-# Both repairs work only for what you match or weight by. This bias is made at the cut by which we match. If the share with glasses grew evenly with the smile, from 5 % to 95 %, the two groups would still differ above the cut: mean smiles of 0.55 and 0.36. Then match in finer bins. And reweighting needs rare people, here 240.
+# Both repairs work only for what you match or weight by. Our bias changes just at smile 0, where the strata divide. If the share with glasses rose linearly, from 5 % (smile −1) to 95 % (smile 1), then among those over 0 people with glasses would still smile more: 0.55 against 0.36. Then match in finer bins. And reweighting needs rare people, here 240.
 #
 # ## 9. Five seeds, three times as long
 #
@@ -779,7 +779,7 @@ for d in (2, 10, 512):
 # With 512 dimensions practically no sample falls where the middle of a line is. With 10 it is an ordinary place. We ask two questions about the middle between two faces, for random pairs of held-out people.
 #
 # 1. **Is it the person in the middle?** We draw the person with the averages of the two people's factors, and measure the error. (Both without glasses, since nobody wears half a pair.) This question favours the line: on a line, averages of codes give averages of whatever is linear in the codes.
-# 2. **Is it a face at all?** This is the aim of the arc. Lesson 00's **misfit** is the distance, in points of grey, to the face that `render` draws from the probe's readings. It is large for blur, double outlines and faint glasses (the face so drawn has them fully or not at all). Beside it we count *faint glasses* (readings from 1/4 to 3/4). We also count
+# 2. **Is it a face at all?** This is the aim of the arc. Lesson 00's **misfit** is the distance, in points of grey, to the face that `render` draws from the probe's readings. It is large for blur, double outlines and faint glasses (`render` is told either glasses or none). Beside it we count *faint glasses* (readings from 1/4 to 3/4). We also count
 # faces with a reading *out of range*, by more than a tenth of the range. (This count favours the line, too: averages are seldom extreme.) Here the pairs are any two people.
 
 # %%
@@ -919,7 +919,7 @@ print("The arc's misfit: over 0.05 points higher with each seed after 20 epochs;
 
 # %%
 nearest_strength = Prediction(
-    "Of nine strengths of the glasses vector, 0 to 2 in steps of 1/4: which errs least from the true picture?",
+    "Of nine strengths of the glasses vector, 0 to 2 in steps of 1/4: which has the least error to the true picture?",
     ["below 0.75", "0.75 to 1.25", "above 1.25"],
 )
 nearest_strength.ask()
@@ -1056,29 +1056,29 @@ print("and its change, added to the original, over 10 % less than the pixel vect
 # %% [markdown]
 # **A plain autoencoder has such vectors too**, about as good as the VAE's. In both codes glasses are nearly the same step for everyone, which is probably why it works. Neither noise nor KL was needed for it here.
 #
-# And is a code needed at all, if one knows where the head is? Here the pixel vector depends on the head's position $s$: each pixel's change is fitted by least squares as $c_0 + c_1 s + c_2 s^2$.
+# And is a code needed at all, if one knows where the head is? Here the pixel vector depends on the head's position $h$: each pixel's change is fitted by least squares as $c_0 + c_1 h + c_2 h^2$.
 
 # %% tags=["nbval-ignore-output"]
 told = {}
 for name, who, used in (("glasses", people, slice(None)), ("smile", sad, clear)):
-    has, s = (factors["glasses"] > 0.5 if name == "glasses" else smiling)[used].float(), factors["shift_x"][used]
-    powers = torch.stack([s**0, s, s**2], 1)  # (N, 3)
+    has, h = (factors["glasses"] > 0.5 if name == "glasses" else smiling)[used].float(), factors["shift_x"][used]
+    powers = torch.stack([h**0, h, h**2], 1)  # (N, 3)
     fitted = torch.linalg.lstsq(torch.cat([powers, has[:, None] * powers], 1), x[used]).solution  # (6, D)
-    s = who["shift_x"]
+    h = who["shift_x"]
     originals = x_held[bare] if name == "glasses" else x_held[frowns]
-    told[name] = errors((originals + torch.stack([s**0, s, s**2], 1) @ fitted[3:]).clamp(0, 1), truths[name])
+    told[name] = errors((originals + torch.stack([h**0, h, h**2], 1) @ fitted[3:]).clamp(0, 1), truths[name])
     gain = told[name] - off_truth[name, "VAE, change"]
     print(f"{name:8} error {average(told[name])}; minus that of the VAE's change, same people: {average(gain)}")
 
 # %%
-for name, most in (("glasses", 0.95), ("smile", 1.3)):
-    assert told[name].mean() < 0.9 * off_truth[name, "pixel vector"].mean()
+for name, most in (("glasses", 1.1), ("smile", 1.3)):
+    assert told[name].mean() < 0.85 * off_truth[name, "pixel vector"].mean()
     assert told[name].mean() < most * off_truth[name, "VAE, change"].mean()
-print("Told the head's position, the pixel vector errs over 10 % less than before. For glasses it errs over 5 % less")
-print("than the VAE's change; for the smile, less than 1.3 times as much.")
+print("Told the head's position, the pixel vector errs over 15 % less than before. Against the VAE's change it errs")
+print("less than 1.1 times as much for glasses, and less than 1.3 times as much for the smile.")
 
 # %% [markdown]
-# So on these faces most of what the latent space adds to a pixel vector is the head's position. For glasses that is all.
+# So after these 20 epochs the head's position, if it is known, closes most of the pixel vector's gap to the VAE's change here. For glasses it closes more than all of it, here and with four of five seeds.
 #
 # ## 14. Analogies: a − b + c (optional)
 #
@@ -1236,7 +1236,7 @@ if CELEBA is None:
 # - The vectors add glasses and, on frowning people, a smile over 0: seen on 100 % here, over 95 % with every seed. A smile over 1/3, our own definition: on 93 % here, 80 to 98 % after 20 epochs with every seed. By the probe, every other factor moves by less than 7 % of its range on average.
 # - A second judge, the nearest true picture of the same person, agrees, but over 1/3 it sees only 85 % here, against 95 % of the true pictures. It is not fooled by the pattern that fools the probe.
 # - The vectors leave under 30 % (glasses) and 40 % (smile) of the error to the *true* picture.
-# - On these aligned faces one fixed pixel vector beats the VAE's drawing after 20 epochs; after 60 the drawing is ahead on average. The VAE's *change*, added to the original, beats that pixel vector where the head is off the middle, mostly because it follows the head. For glasses, a pixel vector that is told the head's position errs less still.
+# - On these aligned faces one fixed pixel vector beats the VAE's drawing after 20 epochs; after 60 the drawing is ahead on average. The VAE's *change*, added to the original, beats that pixel vector where the head is off the middle, because it follows the head. A pixel vector that is told the head's position does about as well.
 # - Glasses and smile come near the right picture (15 % of the error is left here), with an interaction under 20 %. Wider and farther right: the changes do not sum. The sum of the codes is far better, but leaves a fifth to a third of the error. Glasses twice: overdone frames.
 # - Biased people give a biased vector and a biased network. Matching repairs the vector's smile and not the network: by the probe, matched and free vectors still move the smile, on average by over 0.25 with every seed. Three times the training repairs a part of the network. One reweighted redraw, for the training and for the means, repairs both: under 0.15.
 # - Between two people the straight line comes nearer to the person in the middle than the arc, here with 10 latents. By realism neither is clearly better (section 10).

@@ -274,9 +274,9 @@ sampled, error_held = exact.mean() - noise.mean(), noise.std() / math.sqrt(len(n
 print(f"held out, as exact log p(x) minus sampled ELBO: {sampled:.2f} nats (± {error_held:.2f} over 40 repeats)")
 
 # %% [markdown]
-# After these 150 epochs, with steps that shrink to 0, the encoder is far from converged, even on its own 400 digits. Its gap is larger on digits that it did not see.
+# After these 150 epochs the encoder is far from converged, even on its own 400 digits. Its gap is larger on digits that it did not see.
 #
-# And if training went on? The best means are linear in $x$. Many encoders give the best means for the 400 digits. Plain gradient descent would end at the one nearest to its start. Least squares computes that one directly. `fit` uses Adam, which goes elsewhere.
+# And if training went on? Many linear encoders give the best means for the 400 digits. Plain gradient descent would end at the one nearest to its start, which least squares computes directly. `fit` uses Adam: we run it for 1,000 steps on the gap itself, without noise.
 
 # %% tags=["nbval-ignore-output"]
 torch.manual_seed(SEED)
@@ -307,7 +307,7 @@ print("Adam on the gap itself ends under 0.5 on its 400 digits, over 3 on held-o
 print("Family plus amortisation is exact log p(x) minus the sampled ELBO, within 4 standard errors.")
 
 # %% [markdown]
-# **On its own digits the gap is unfinished training. On others it depends on how one gets to the end.** Of the encoders that are right for the 400 digits, least squares takes the one nearest to a small start, and this one is nearly right for others, too. Adam takes another. Meanwhile the ELBO of held-out digits looks bad, although the model of the digits, $p(x)$, never changed.
+# **On its own digits the gap is unfinished training. On others it depends on the way.** Least squares ends nearest to the start, which has small weights, and is nearly right for others, too. Adam, with 0.20 nats left on its own digits, is still at 8.61 on others. While the gap is large, the ELBO of held-out digits looks bad, although the model of the digits, $p(x)$, never changed.
 #
 # ## 4. A real VAE, and the truth by quadrature
 #
@@ -349,7 +349,7 @@ def on_grid(model, x, reach=6.0, points=241, shift=0.0):
 
 
 # %% [markdown]
-# Is the grid fine and wide enough? We compute it again with all points moved by half a cell, and again on a wider plane, for the first 200 held-out digits.
+# Is the grid fine and wide enough? We compute it again with all points moved by half a cell, and on a wider plane, for 200 held-out digits.
 
 # %%
 seen, judged = binary_train[:200], binary_held[:200]
@@ -364,7 +364,7 @@ assert (exact_judged - wider).abs().max() < 0.1
 print("With the grid moved by half a cell, or wider, no digit changes by 0.1 nats.")
 
 # %% [markdown]
-# So we have the true $\log p(x)$ of a VAE, and can compare the bound with it. The ELBO is needed without noise too. In two dimensions Gauss–Hermite quadrature gives it: a few well-chosen points $\varepsilon$
+# So we have the true $\log p(x)$ of a VAE. The ELBO is needed without noise too. In two dimensions Gauss–Hermite quadrature gives it: a few well-chosen points $\varepsilon$
 # in each direction, with weights from a table, and $z = \mu + \sigma\varepsilon$.
 
 
@@ -404,7 +404,7 @@ print("digits: over 2 standard errors. With 1,000 draws over 0.2 nats are still 
 # %% [markdown]
 # **The held-out ELBO understates the model**, more than the training ELBO does. (The two sets differ in $\log p(x)$ by chance: by less than the standard error of either.)
 #
-# But look at the medians. Half of the held-out digits have a gap under 1.5 nats here, and the mean is more than twice the median. Here are the gaps, sorted:
+# But look at the medians. Half of the held-out digits have a gap under 1.5 nats here, and the mean is more than twice the median. The gaps, sorted:
 
 # %% tags=["nbval-ignore-output"]
 ranks = (1, 2, 5, 10, 20, 50, 100, 150, 200)
@@ -553,14 +553,14 @@ largest.reveal(largest.choices[0 if parts[0] > 1.5 * parts[1] else 1 if parts[1]
 assert parts[0] < 0.3
 assert parts[1] > 5 * parts[0]
 assert amortisation["held out"].median() > 2 * family["held out"].median()
-finer = exact_judged - elbo_by_quadrature(vae, judged, *best, nodes=24)  # best: of the held-out digits
-assert abs(finer.mean() - parts[0]) < 0.01
+finer = elbo_by_quadrature(vae, judged[:50], *(each[:50] for each in best), nodes=24)  # best: of held-out digits
+assert abs((exact_judged[:50] - finer - family["held out"][:50]).mean()) < 0.01
 print("Held out, diagonal Gaussians lose less than 0.3 nats on average, the encoder over 5 times as much.")
 print("In the median the encoder loses over 2 times as much. 24 nodes change the mean family gap by under 0.01 nats.")
 
 # %% [markdown]
 # Here diagonal Gaussians are good enough: the best one comes very close to the posterior. The encoder does not find it. Lesson 01 saw a sign of this (its optional section 9): for many held-out digits, codes that were sampled blindly did better than the encoder's own code.
-# Cremer et al. 2018 found the same on larger models. ELBO training rewards posteriors that a diagonal Gaussian can match; whether that is the reason here was not tested.
+# Cremer et al. 2018 often found the same on larger models. ELBO training rewards posteriors that a diagonal Gaussian can match; whether that is the reason here was not tested.
 #
 # ## 7. How long was it trained, and on which bound?
 #
@@ -669,7 +669,7 @@ print("ELBO with 500 epochs against IWAE with 100: IWAE has the higher ELBO, by 
 print("On training digits IWAE's gap is over 2 times as large.")
 
 # %% [markdown]
-# At 20 epochs IWAE wins in $\log p(x)$, and most of the gain is not due to the five draws as such. Five seeds are too few to be sure that its lead shrinks. With equal decoder evaluations ELBO training wins in $\log p(x)$. Nothing here has converged. So this does not show which bound has the better optimum.
+# At 20 epochs IWAE wins in $\log p(x)$, and most of the gain is not due to the five draws as such. Five seeds are too few to be sure that its lead is smaller at 100 epochs. With equal decoder evaluations ELBO training wins in $\log p(x)$. Nothing here has converged. So this does not show which bound has the better optimum.
 #
 # One thing holds at both lengths, on the digits that the encoder was trained on: the gap of the ELBO is larger after IWAE training. With one draw, a draw in the wrong place is punished in full. With five, the best of them counts most. So **IWAE puts less pressure on the encoder to be precise**. (Whether sharper posteriors add to the gap was not measured.)
 #
@@ -765,7 +765,7 @@ for factor, value in moments.items():
     print(f"{factor} times the best variances: E[w^2] / p(x)^2 = {value:.2f}")
 
 # %% [markdown]
-# The best diagonal $q$ has weights of infinite variance here. With other rotations (seeds 1 and 3) the variance is finite: $k$ is near ½. Now the gaps by simulation. Here $w/p(x)$ is the posterior's density divided by $q$'s, and depends only on $z$ minus the posterior's mean. So it has the same distribution for every picture, and needs no pictures: 20,000 sets of up to 100 draws (the ± is over these).
+# The best diagonal $q$ has weights of infinite variance here. With other rotations (seeds 1 and 3) the variance is finite: all these cases lie close to the border. Now the gaps by simulation. Here $w/p(x)$ is the posterior's density divided by $q$'s, and depends only on $z$ minus the posterior's mean. So it has the same distribution for every picture, and needs no pictures: 20,000 sets of up to 100 draws (the ± is over these).
 
 
 # %%
@@ -906,17 +906,18 @@ def average_of_five(model, x):
 
 # %% tags=["nbval-ignore-output"]
 trained = {"ELBO, one draw": vae, "ELBO, five draws": train(average_of_five), "IWAE, five draws": train(negative_iwae)}
-truths = {name: on_grid(model, judged)[0] for name, model in trained.items()}
+truths = {name: on_grid(model, binary_held[:300])[0] for name, model in trained.items()}
 for name, model in trained.items():
-    gaps = truths[name] - elbo_by_quadrature(model, judged, *model.q_z_given_x(judged))
-    print(f"{name:16} log p(x) {pm(truths[name])}, more than one draw's by {pm(truths[name] - exact_judged)};", end="")
+    gaps = truths[name][:200] - elbo_by_quadrature(model, judged, *model.q_z_given_x(judged))
+    lead = truths[name] - truths["ELBO, one draw"]
+    print(f"{name:16} log p(x) {pm(truths[name])}, more than one draw's by {pm(lead)};", end="")
     print(f" gap {pm(gaps)}, median {gaps.median():.2f} nats")
 
 # %%
 one, five, iwae = truths.values()
 for other in (one, five):
     assert (iwae - other).mean() > 1
-    assert (iwae - other).mean() > 2 * (iwae - other).std() / 200**0.5
+    assert (iwae - other).mean() > 2 * (iwae - other).std() / 300**0.5
 print("After 20 epochs IWAE's log p(x) is over 1 nat higher than with either ELBO: over 2 standard errors.")
 
 # %% [markdown]
@@ -1135,7 +1136,7 @@ explore(
 # ## Summary
 #
 # - $\log p(x)$ = ELBO + family gap + amortisation gap. On a linear VAE all of it is exact. On the principal axes the bound is tight. Turned axes lower the ELBO, by 0.46 nats here and over 0.2 with every seed, and leave $\log p(x)$ as it is.
-# - A linear encoder beside an exact decoder: after 150 epochs its amortisation gap is over 10 nats larger on held-out digits. By least squares both end below 1 nat; with Adam the held-out one ends over 3.
+# - A linear encoder beside an exact decoder: after 150 epochs its amortisation gap is over 10 nats larger on held-out digits. By least squares both end below 1 nat; after 1,000 steps of Adam on the gap itself the held-out one is over 3.
 # - More draws tighten the bound. A tenth of the gap for ten times the draws needs weights of finite variance and a small spread. The best diagonal $q$ need not have a finite variance.
 # - $\hat k$ above 0.7 warns that $K$ is too small: such digits carry over 60 % of what 1,000 draws miss. A low $\hat k$ is no proof.
 # - After 20 epochs, the held-out ELBO of a VAE with two latents is 3.8 nats below the truth here, and over 2 with every seed. A tenth of the digits carries over 35 % of that, and nearly all of it is due to the encoder.
@@ -1147,7 +1148,7 @@ explore(
 #
 # ## Try it
 #
-# 1. In section 3, train the encoder on 1,600 digits: write `x_train[:1600]` for `x_train[:400]`. Predict both gaps first, after training and converged. (The check below stops with an error: the lead is no longer over 10 nats.)
+# 1. In section 3, train the encoder on 1,600 digits: write `x_train[:1600]` for `x_train[:400]`. Predict both gaps first: after training, by least squares, and by Adam. (The check below stops with an error: the lead is no longer over 10 nats.)
 # 2. In section 9, set `WIDER = 3.0`. Is a $q$ that is far too wide still better with 100 draws? (The check of section 9 stops with an error.)
 # 3. In section 6, start the search from the encoder's mean: `mu = model.q_z_given_x(x)[0].requires_grad_()`. Does it find the same Gaussians? What does that show about the encoder's mistakes? (All checks still hold.)
 # 4. Improve the bound without touching the model. Below `vae = train(negative_elbo)` in section 4, train the encoder on the digits that judge it:
