@@ -19,7 +19,7 @@
 # **The question of this lesson: which of these are true, and what decides the axes of the latent space?** We take the statements apart on exact cases, then measure them on trained VAEs.
 #
 # *You need:* the KL divergence (lesson 04), the ELBO (lesson 05), eigenvectors.
-# *Time:* 95 minutes for the core, 75 more for the optional sections, a minute to run. Clear the stored outputs first.
+# *Time:* 90 minutes for the core, 75 more for the optional sections, a minute to run. Clear the stored outputs first.
 
 # %%
 import copy
@@ -175,11 +175,11 @@ plotting.show(
 )
 
 # %% [markdown]
-# Why? See sections 3 to 7. Before that, the first statement.
+# Why? See sections 3 to 7. First, the first statement.
 #
 # ## 2. Is the decoder smooth?
 #
-# Smooth means: a small step in latent space is a small step in pictures. Here is a VAE for digits with two latents, so that all of its space fits on a page. We also train a VAE and a plain autoencoder with eight.
+# Smooth means: a small step in latent space is a small step in pictures. Here is a VAE for digits with two latents, so that its space fits on a page. We also train a VAE and a plain autoencoder with eight.
 
 # %%
 (x_digits, y_digits), (x_digits_held, y_digits_held) = data.digits()
