@@ -625,7 +625,9 @@ def test_a_folder_names_what_is_wrong(tmp_path, own_pictures):
     with pytest.raises(FileNotFoundError, match=r"path: expected an existing folder, got .*nowhere"):
         data.folder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"empty: expected pictures \(.jpeg, .jpg, .png, .webp\).* got none"):
+    with pytest.raises(
+        FileNotFoundError, match=r"empty: expected pictures \(.avif, .bmp, .*.webp\) in this folder, got none"
+    ):
         data.folder(tmp_path / "empty")
     Image.new("L", (5, 5)).save(own_pictures / "loose.png")
     with pytest.raises(ValueError, match=r"expected every picture in a subfolder, or none, got 1 beside .*loose.png"):
@@ -636,3 +638,43 @@ def test_a_folder_names_what_is_wrong(tmp_path, own_pictures):
         data.folder(own_pictures)
     with pytest.raises(ValueError, match="size: expected a whole number of at least 1, got 0"):
         data.folder(own_pictures, size=0)
+    with pytest.raises(ValueError, match="path: expected the path of a folder, got ''"):
+        data.folder("")
+    with pytest.raises(
+        FileNotFoundError, match=r"path: expected an existing folder, got .*broken.jpg', which is a file"
+    ):
+        data.folder(own_pictures / "dogs" / "broken.jpg")
+    with pytest.raises(FileNotFoundError, match=r"path: expected an existing folder, got .*name too long"):
+        data.folder("x" * 5000)
+    (own_pictures / "dogs" / "broken.jpg").unlink()
+    (own_pictures / "dogs" / "link.png").symlink_to("nothing")
+    with pytest.raises(FileNotFoundError, match=r"dogs: expected a file link.png .* or a link to nothing"):
+        data.folder(own_pictures)
+
+
+def test_a_folders_links_are_followed_and_hidden_folders_are_not(tmp_path, own_pictures):
+    for hidden in (".git", "cats/.ipynb_checkpoints", "__MACOSX", "cats/folder.png"):
+        (own_pictures / hidden).mkdir()
+    for hidden in (".git", "cats/.ipynb_checkpoints", "__MACOSX"):
+        Image.new("L", (5, 5)).save(own_pictures / hidden / "a.png")
+    (tmp_path / "elsewhere").mkdir()
+    Image.new("L", (5, 5)).save(tmp_path / "elsewhere" / "d.bmp")
+    (own_pictures / "birds").symlink_to(tmp_path / "elsewhere")
+    (own_pictures / "cats" / "round").symlink_to(own_pictures)
+    labels = data.folder(own_pictures, size=2)[1]
+    counts = {name: int(values.sum()) for name, values in labels.items()}
+    assert counts == {"birds": 1, "cats": 2, "dogs": 1}
+
+
+def test_a_picture_with_sixteen_bits_keeps_its_greys(tmp_path):
+    ramp = np.linspace(0, 65535, 16, dtype=np.uint16).repeat(16).reshape(16, 16)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    x, _ = data.folder(tmp_path, size=16, grey=True)
+    assert x.view(16, 16)[:, 0].numpy() == pytest.approx(np.linspace(0, 1, 16), abs=1 / 255)
+
+
+def test_a_picture_of_too_many_pixels_is_named(tmp_path, monkeypatch):
+    Image.new("L", (30, 30)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match=r"a.png: expected an image, .*exceeds limit"):
+        data.folder(tmp_path)

@@ -51,7 +51,7 @@ REPLACE = "Replace it with a fresh copy of the original."
 IDX_SIZES = {"train": 60_000, "t10k": 10_000}
 
 PORTRAIT_SPLITS = ["train", "test", "other_glasses", "other_smile"]
-PICTURE_FILES = [".jpeg", ".jpg", ".png", ".webp"]
+PICTURE_FILES = (".avif", ".bmp", ".gif", ".heic", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 CELEBA_SPLITS = ["train", "valid", "test"]
 CELEBA_LAST = [162_770, 182_637]  # number of the last image in train and in valid
@@ -226,7 +226,8 @@ def faces(n: int, *, seed: int = 0, size: int = 48) -> tuple[Tensor, dict[str, T
 def portraits(split: str = "train", size: int = 64, grey: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
     """Return portraits drawn from an artist's parts, and their attributes. They come with the course.
 
-    Glasses, mouth, hair, beard, colours and so on were chosen at random and independently (`tools/portraits/`).
+    Glasses, mouth, hair, beard, colours and so on were chosen at random and independently (`tools/portraits/`). At most
+    one of Turban, Bald and Long_Hair is 1, as one part decides them. "Hair" is the colour of hair, beard or turban.
 
     Source: parts by Micah Lanier, "Avatar Illustration System", CC BY 4.0, remixed by DiceBear.
 
@@ -267,8 +268,10 @@ def portraits(split: str = "train", size: int = 64, grey: bool = False) -> tuple
 def folder(path: str | Path, size: int = 64, grey: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the pictures in a folder of your own, cropped to a central square and scaled to one size.
 
-    Files that end in .png, .jpg, .jpeg or .webp are read, in the order of their names. If the folder has subfolders
-    with pictures, each subfolder's name is a label, as in torchvision's ImageFolder. Nothing is changed in the folder.
+    PNG, JPEG, WebP and other usual formats are read, in the order of their paths, from folders at any depth. If the
+    folder has subfolders with pictures, each subfolder's name is a label, as in torchvision's ImageFolder. Photographs
+    are turned upright, transparent parts are white, and of a moving picture the first frame is taken. Other files, and
+    files and folders whose names begin with a dot, are left out. Nothing is changed in the folder.
 
     Args:
         path: the folder.
@@ -281,7 +284,8 @@ def folder(path: str | Path, size: int = 64, grey: bool = False) -> tuple[Tensor
 
     Raises:
         FileNotFoundError: if there is no such folder, or no picture in it.
-        ValueError: if an argument is out of range, a file is not a picture, or pictures lie beside subfolders.
+        PermissionError: if a subfolder may not be read.
+        ValueError: if an argument is out of range, a picture can't be read, or pictures lie beside subfolders.
 
     Example:
         >>> x, labels = folder("~/Pictures/cats_and_dogs")  # doctest: +SKIP
@@ -289,7 +293,7 @@ def folder(path: str | Path, size: int = 64, grey: bool = False) -> tuple[Tensor
     """
     _check_size_and_grey(size, grey)
     root = _existing_folder(path, "path")
-    files = sorted(f for f in root.rglob("*") if f.suffix.lower() in PICTURE_FILES and not f.name.startswith("."))
+    files = _picture_files(root)
     if not files:
         raise FileNotFoundError(f"{root}: expected pictures ({', '.join(PICTURE_FILES)}) in this folder, got none")
     classes = [file.relative_to(root).parts[0] if file.parent != root else None for file in files]
@@ -327,18 +331,22 @@ def _check_whole(name: str, value: int, least: int) -> None:
 
 
 def _check_size_and_grey(size: int, grey: bool) -> None:
-    if grey not in (True, False):
+    if not isinstance(grey, bool | np.bool_):
         raise ValueError(f"grey: expected True or False, got {grey!r}")
     _check_whole("size", size, least=1)
 
 
 def _existing_folder(path: str | Path, name: str = "root") -> Path:
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not str(path):
         raise ValueError(f"{name}: expected the path of a folder, got {path!r}")
-    found = Path(path).expanduser()
-    if not found.is_dir():
-        raise FileNotFoundError(f"{name}: expected an existing folder, got {str(path)!r}")
-    return found
+    try:
+        found = Path(path).expanduser()
+        if found.is_dir():
+            return found
+        why = ", which is a file" if found.is_file() else ""
+    except (OSError, RuntimeError) as error:  # a name that is too long; the home of an unknown user
+        why = f" ({error})"
+    raise FileNotFoundError(f"{name}: expected an existing folder, got {str(path)!r}{why}")
 
 
 def _unit(pixels: np.ndarray) -> Tensor:
@@ -491,6 +499,22 @@ def _files_of_split(path: Path, files: list[str], split: str) -> list[str]:
     return chosen
 
 
+def _picture_files(root: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, in the order of their paths, without what is hidden."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    files, seen = [], set()
+    for parent, folders, names in os.walk(root, followlinks=True, onerror=fail):
+        real = os.path.realpath(parent)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        if real not in seen:  # a link may lead back to where we were
+            files += [Path(parent, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+    return sorted(f for f in files if f.suffix.lower() in PICTURE_FILES and (f.is_file() or not f.exists()))
+
+
 def _read_images(paths: list[Path], size: int, crop: int | None, mode: str) -> np.ndarray:
     """Read images as bytes (N, size, size), or (N, 3, size, size) in mode "RGB". Without `crop`, the largest square."""
     from tqdm.auto import tqdm
@@ -505,19 +529,25 @@ def _read_image(path: Path, size: int, crop: int | None, mode: str) -> np.ndarra
 
     try:
         with Image.open(path) as image:
-            upright = _on_white(ImageOps.exif_transpose(image)).convert(mode)
-            square = upright.crop(_central_square(path, upright.size, crop or min(upright.size)))
+            upright = _eight_bits_on_white(ImageOps.exif_transpose(image)).convert(mode)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path.parent}: expected a file {path.name} in this folder, got none") from None
-    except OSError as error:
-        raise ValueError(f"{path}: expected an image, got a file that can't be read as an image ({error})") from None
+        raise FileNotFoundError(
+            f"{path.parent}: expected a file {path.name} in this folder, got none, or a link to nothing"
+        ) from None
+    except Exception as error:  # Pillow raises many kinds, for damaged, enormous or unknown pictures
+        raise ValueError(
+            f"{path}: expected an image, got a file that can't be read as an image ({error}). Replace or remove it."
+        ) from None
+    square = upright.crop(_central_square(path, upright.size, crop or min(upright.size)))
     return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _on_white(image):
-    """A picture whose transparent parts are white, as most programs show them."""
+def _eight_bits_on_white(image):
+    """The picture with 8 bits per colour, its transparent parts white, as most programs show them."""
     from PIL import Image
 
+    if image.mode.startswith("I;16"):  # Pillow would cut everything above 255 off
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image
     image = image.convert("RGBA")
