@@ -364,6 +364,19 @@ def test_lesson_10_defines_the_librarys_linear_vae_of_a_probabilistic_pca():
         torch.testing.assert_close(one[1], other[1])
 
 
+def test_lesson_11_defines_the_librarys_convolutional_vae():
+    (taught,) = definitions("11_convolutions", "ConvVAE")
+    arguments = {"size": 16, "n_latents": 3, "colours": 1, "channels": (4, 6)}
+    torch.manual_seed(0)
+    ours, theirs = models.ConvVAE(**arguments), taught(**arguments)
+    theirs.load_state_dict(ours.state_dict())
+    x, z = torch.rand(5, 256), torch.randn(5, 3)
+    for first, second in zip(ours.q_z_given_x(x), theirs.q_z_given_x(x), strict=True):
+        assert torch.equal(first, second)
+    assert torch.equal(ours.p_x_given_z(z).mean, theirs.p_x_given_z(z).mean)
+    taught().load_state_dict(models.ConvVAE().state_dict())  # the same sizes if nothing is given
+
+
 def test_an_edited_source_is_noticed(tmp_path):
     source = tmp_path / "lesson.py"
     source.write_text("# %% [markdown]\n# Text\n\n# %%\n1 + 1\n", encoding="utf-8")

@@ -41,6 +41,16 @@ def test_flat_pictures_are_taken_as_squares():
     assert np.array_equal(plotting.image_grid(picture[None]), picture.reshape(3, 3))
 
 
+def test_colours_come_last_and_gaps_are_white():
+    picture = np.arange(12.0) / 12  # all reds, all greens, all blues
+    sheet = plotting.image_grid(np.stack([picture, picture]), columns=1)
+    assert sheet.shape == (6, 2, 3)
+    assert np.array_equal(sheet[:2], sheet[4:])
+    assert np.array_equal(sheet[0, 1], picture[[1, 5, 9]])
+    assert (sheet[2:4] == 1).all()
+    plotting.images(picture[None])
+
+
 @pytest.mark.parametrize("shape", [(4, 10), (9,), (0, 9), (1, 2, 3, 4)])
 def test_other_shapes_are_named(shape):
     with pytest.raises(ValueError, match=r"pictures: expected \(N, H \* W\)"):

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from vae_lessons.faces import draw_factors, render
 
-__all__ = ["celeba", "digits", "faces", "fashion_mnist", "folder", "long_run", "mnist", "portraits"]
+__all__ = ["celeba", "digits", "faces", "fashion_mnist", "folder", "long_run", "mnist", "portrait_weights", "portraits"]
 
 Labelled = tuple[Tensor, Tensor]  # images (N, D), labels (N,)
 
@@ -263,6 +263,35 @@ def portraits(split: str = "train", size: int = 64, grey: bool = False) -> tuple
         changed = "Eyeglasses" if split == "other_glasses" else "Smiling"
         attributes[changed] = 1 - attributes[changed]
     return _unit(_resized(pixels, size, grey)), attributes
+
+
+def portrait_weights(network: str = "vae") -> tuple[dict[str, Tensor], dict]:
+    """Return the weights of a network that was trained on `portraits`, for `module.load_state_dict`.
+
+    `benchmarks/portrait_networks.py` trained them. Large tensors were stored in half precision.
+
+    Args:
+        network: "vae", a `models.ConvVAE()`; "judge" or "clean_judge", classifiers that lesson 11 defines.
+
+    Returns:
+        The weights by name, and how they were made: command, versions, threads and seconds.
+
+    Raises:
+        ValueError: if there is no such network.
+
+    Example:
+        >>> from vae_lessons.models import ConvVAE
+        >>> vae = ConvVAE()
+        >>> vae.load_state_dict(portrait_weights("vae")[0])
+        <All keys matched successfully>
+    """
+    with (resources.files("vae_lessons") / "portrait_networks.npz").open("rb") as file, np.load(file) as arrays:
+        names = sorted({key.split("/")[0] for key in arrays if "/" in key})
+        if network not in names:
+            raise ValueError(f"network: expected one of {', '.join(names)}, got {network!r}")
+        weights = {key.split("/")[1]: torch.from_numpy(arrays[key]) for key in arrays if key.startswith(f"{network}/")}
+        about = json.loads(str(arrays["about"]))
+    return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}, about
 
 
 def folder(path: str | Path, size: int = 64, grey: bool = False) -> tuple[Tensor, dict[str, Tensor]]:

@@ -64,7 +64,8 @@ def images(pictures, *, ax: Axes | None = None, columns: int = 10, row_labels: S
     """Draw pictures side by side in rows, read left to right, top to bottom.
 
     Args:
-        pictures: (N, H * W) with H = W, or (N, H, W); values from 0 (black) to 1 (white).
+        pictures: (N, H * W) with H = W, or (N, H, W); values from 0 (black) to 1 (white). Or in colour: (N, 3 * H * W)
+            with H = W, all reds first, as `data.portraits` returns them.
         ax: where to draw; if None, a new figure of a suitable size.
         columns: number of pictures in a row.
         row_labels: labels to the left of the rows, one for each row, or none.
@@ -86,27 +87,27 @@ def images(pictures, *, ax: Axes | None = None, columns: int = 10, row_labels: S
 
 
 def image_grid(pictures, columns: int = 10) -> np.ndarray:
-    """Arrange pictures in one array, with two white pixels (nan) between them.
+    """Arrange pictures in one array, with two white pixels between them (nan, in colour 1).
 
     Args:
-        pictures: (N, H * W) with H = W, or (N, H, W).
-        columns: number of pictures in a row; an incomplete last row is filled up with nan.
+        pictures: (N, H * W) or, in colour, (N, 3 * H * W), with H = W; or (N, H, W).
+        columns: number of pictures in a row; an incomplete last row is filled up likewise.
 
     Returns:
-        (rows * (H + 2) - 2, columns * (W + 2) - 2)
+        (rows * (H + 2) - 2, columns * (W + 2) - 2), in colour with 3 channels as its last axis.
 
     Example:
         >>> image_grid(np.zeros((5, 784)), columns=3).shape
         (58, 88)
     """
     pictures = _as_pictures(pictures)
-    n, height, width = pictures.shape
+    n, height, width, *colours = pictures.shape
     columns = min(columns, n)
     rows = -(-n // columns)
-    sheet = np.full((rows * columns, height + 2, width + 2), np.nan)
+    sheet = np.full((rows * columns, height + 2, width + 2, *colours), 1.0 if colours else np.nan)
     sheet[:n, :height, :width] = pictures
-    sheet = sheet.reshape(rows, columns, height + 2, width + 2).swapaxes(1, 2)
-    return sheet.reshape(rows * (height + 2), columns * (width + 2))[:-2, :-2]
+    sheet = sheet.reshape(rows, columns, height + 2, width + 2, *colours).swapaxes(1, 2)
+    return sheet.reshape(rows * (height + 2), columns * (width + 2), *colours)[:-2, :-2]
 
 
 def scatter_classes(points, labels, *, ax: Axes, size: float = 12) -> Axes:
@@ -181,6 +182,11 @@ def _as_pictures(pictures):
     side = round(pictures.shape[-1] ** 0.5) if pictures.ndim == 2 else 0
     if pictures.ndim == 2 and len(pictures) and side * side == pictures.shape[1]:
         return pictures.reshape(-1, side, side)
+    third = round((pictures.shape[-1] / 3) ** 0.5) if pictures.ndim == 2 else 0
+    if pictures.ndim == 2 and len(pictures) and 3 * third * third == pictures.shape[1]:
+        return pictures.reshape(-1, 3, third, third).transpose(0, 2, 3, 1)
     if pictures.ndim == 3 and len(pictures):
         return pictures
-    raise ValueError(f"pictures: expected (N, H * W) of square pictures or (N, H, W), got {pictures.shape}")
+    raise ValueError(
+        f"pictures: expected (N, H * W) or (N, 3 * H * W) of square pictures, or (N, H, W), got {pictures.shape}"
+    )

@@ -454,6 +454,7 @@ print("Each time, over 15 % of drawings have half-drawn glasses, and the vector'
 # | 08 | [Inside the latent space](08_inside_the_latent_space.ipynb) | What do the latents mean, and are they independent? | $z$ |
 # | 09 | [Latent arithmetic](09_latent_arithmetic.ipynb) | How well do smile and glasses vectors work? | $z$, decoder |
 # | 10 | [How tight is the bound?](10_how_tight_is_the_bound.ipynb) | How far is the ELBO from $\log p(x)$? | $q(z\mid x)$ against the posterior |
+# | 11 | [Convolutions, colour, and faces that we did not draw](11_convolutions.ipynb) | What does a VAE keep of other people's pictures? | encoder, decoder, reconstruction |
 #
 # ## 12. Notation
 #

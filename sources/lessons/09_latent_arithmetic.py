@@ -1129,7 +1129,7 @@ print("Yet even with one pair of strangers, the probe sees glasses on over 80 %.
 # ## 15. Your own faces: CelebA (optional)
 #
 # Expect less on pictures that we did not draw. These drawn faces were made so that every factor changes enough pixels for a small VAE to keep it. An outside reader tried this section's recipe on 6,000 portraits by an artist, grey and of the same size. With the glasses vector, the probe saw glasses on 39 % (on 1 % before). With the smile vector, it saw a smile on
-# 78 %, but on 68 % already before, probably because that VAE averages mouths away. How often the judge is right there is not known. The loss counts pixels, and a mouth has about one in a hundred of them. A later lesson on convolutions goes into what helps.
+# 78 %, but on 68 % already before, probably because that VAE averages mouths away. How often the judge is right there is not known. The loss counts pixels, and a mouth has about one in a hundred of them. [Lesson 11](11_convolutions.ipynb) measures why, and what helps.
 #
 # If you have a copy of CelebA, name its folder in the next cell and run what follows. The functions take pictures and a dictionary of attributes, whatever these are. You lose the factors: there is no true picture,
 # only the probe. So **print the judge's accuracy first**, on held-out pictures and on redrawn ones, beside the share of the commoner answer. If the accuracy on redrawn pictures is hardly above that share, the VAE has not kept the attribute, or the judge cannot read it. Then no share below means anything. And look at the pictures.

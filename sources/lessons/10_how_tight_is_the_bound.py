@@ -1144,7 +1144,7 @@ explore(
 # - After 20 epochs each, IWAE's $\log p(x)$ is higher, by 3.7 nats in the long run here. With equal decoder evaluations ELBO training leads. The better of two ELBOs need not belong to the better model.
 # - The "ELBO" with the mean code for a sample is no bound. On the linear VAE it exceeds $\log p(x)$ by over 4 nats.
 #
-# **Back:** [09 · Latent arithmetic](09_latent_arithmetic.ipynb). This is the last lesson; [00 · Start here](00_start_here.ipynb) has the map.
+# **Back:** [09 · Latent arithmetic](09_latent_arithmetic.ipynb). **Next:** [11 · Convolutions, colour, and faces that we did not draw](11_convolutions.ipynb)
 #
 # ## Try it
 #

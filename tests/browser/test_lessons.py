@@ -152,6 +152,20 @@ def bound(values, numbers, shown):
     assert (np.diff([seen[k] for k in sorted(seen)]) > 0).all()  # the bound never falls with K
 
 
+def person(values, numbers, shown):
+    assert numbers[0] == values["person"]
+    (smile, glasses), pixels = (numbers[1:3], numbers[3:5]), shown.pixels()
+    original = np.array_split(pixels[: int(0.6 * len(pixels))], 3, axis=1)[0].tobytes()
+    assert shown.seen.setdefault(values["person"], original) == original
+    assert all(0 <= probability <= 1 for probability in numbers[1:])
+    if values["Eyeglasses"] == 2:
+        assert glasses[1] > 0.5
+    if values["Eyeglasses"] == -2:
+        assert glasses[1] < 0.5
+    if all(values[name] == 0 for name in ("Smiling", "Eyeglasses", "Beard", "Long_Hair")):
+        assert smile[0] == smile[1]
+
+
 SHOWS = {
     "02": [ellipse],
     "03": [gradients],
@@ -162,6 +176,7 @@ SHOWS = {
     "08": [perturbed, live_digit],
     "09": [edited],
     "10": [bound, sent_through],
+    "11": [person],
 }
 
 

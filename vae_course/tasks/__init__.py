@@ -94,6 +94,14 @@ EXERCISES: dict[str, dict[str, int]] = {
         "bound/proposal": 3,
         "bound/split": 3,
     },
+    "ex11_convolutions": {
+        "convolutions/output_size": 2,
+        "convolutions/upsampling": 2,
+        "convolutions/nats_by_region": 2,
+        "convolutions/sigma_per_pixel": 3,
+        "convolutions/bits_per_dimension": 3,
+        "convolutions/fooled": 3,
+    },
 }
 POINTS: dict[str, int] = {name: points for tasks in EXERCISES.values() for name, points in tasks.items()}
 
