@@ -304,7 +304,7 @@ def in_parts(function, x):
 
 # %%
 in_grey = x_held.view(-1, 3, 4096).mean(1, keepdim=True).expand(-1, 3, -1).flatten(1)
-versions = {"true": x_held, "grey": in_grey} | {f"blur {w}": blurred(x_held, (3, 64, 64), w) for w in (0.8, 1.0, 1.5)}
+versions = {"true": x_held, "grey": in_grey} | {f"blur {w}": blurred(x_held, (3, 64, 64), w) for w in (1.0, 1.5)}
 
 # %% [markdown]
 # An accuracy can hide how a judge errs. So we count those with the attribute and those without it apart.
@@ -333,7 +333,7 @@ for which, judge in judges.items():
 
 # %%
 trusted = [rate for (who, _), found in by_judge.items() if who == "judge" for pair in found.values() for rate in pair]
-assert min(trusted[:16]) > 0.98
+assert min(trusted[:12]) > 0.98
 assert min(trusted) > 0.9
 assert min(by_judge["clean_judge", "blur 1.0"]["Eyeglasses"]) < 0.1
 print("The judge is right on over 98 % of each group: true, grey, blurred by a pixel; by 1.5 pixels, on over 90 %.")
@@ -518,7 +518,7 @@ assert (measured("base", "error") > 1.5 * measured("30 epochs", "error")).all()
 assert (measured("30 epochs", "mouths, little") > 0.95).all()
 assert measured("base", "mouths, little").mean() < 0.8
 print(
-    "Batches of 128, a quarter of the steps: over 1.5 times the base's error. The base: over 1.5 times that of 30 epochs."
+    "Batches of 128, a quarter of the steps: over 1.5 times the base's error. The base: over 1.5 times 30 epochs' error."
 )
 print("Mouths that change little: after 30 epochs over 95 % are right, after 10 epochs under 80 % on average.")
 assert (measured("no batch normalisation", "error") > 1.5 * measured("base", "error")).all()
@@ -557,7 +557,7 @@ print("After ten epochs, a sigma for each pixel: over 0.1 bits per number better
 print("and under 60 % of glasses right.")
 
 # %% [markdown]
-# **The better bound need not come with the better pictures.** After ten epochs, with a $\sigma$ for each pixel, glasses and mouths are as good as guessed. With one for each patch the bits are better too, and a part of the glasses is lost.
+# **The better bound need not come with the better pictures.** With a $\sigma$ for each pixel, glasses and mouths are as good as guessed, after ten epochs and (one seed) after 30. With one for each patch the bits are better too, and a part of the glasses is lost.
 #
 # Why? What does a VAE gain that draws every mouth, over one that draws none, only the average of both mouths? At its best value each $\sigma^2$ costs $\tfrac12\log\sigma^2$ (plus a constant) for every number that shares it (lesson 06). Let $m$ and $m'$ be the mean squared error of all $D$ numbers, with mouths and without, and $m_j$, $m_j'$ those of number $j$. The gain is
 #
@@ -600,12 +600,13 @@ plotting.show(
 # %%
 print(f"mean squared error: {1000 * (drawn - x_held).square().mean():.2f} thousandths")
 print(f"64 principal components: {measured('principal components', 'error').mean():.2f} thousandths")
+seen_true, seen_drawn = judged(x_held), judged(drawn)
 for i, name in enumerate(JUDGED):
-    on_true, redrawn = (share(judged(p)[:, i] == (held[name] > 0.5)) for p in (x_held, drawn))
+    on_true, redrawn = (share(seen[:, i] == (held[name] > 0.5)) for seen in (seen_true, seen_drawn))
     print(f"{name:11} judged rightly on {on_true:.1%} of the true pictures, on {redrawn:.1%} of the redrawn ones")
 
 # %% [markdown]
-# About beards and earrings the judge is less sure, so changes of these say less. Section 12 (optional) has a map of the error that is left.
+# Beards are judged less surely even on true pictures, and earrings come out too thin to be judged. So changes of these two say less. Section 12 (optional) has a map of the error that is left.
 #
 # ## 10. The vectors, tested as in lesson 09
 #
@@ -656,9 +657,8 @@ for name, twin in twins.items():
 print("three other trainings, 30 epochs:")
 for name in twins:
     after, others = measured("30 epochs", f"{name}, after"), measured("30 epochs", f"{name}, others")
-    print(
-        f"{name:10} seen after on {after.min():.1%} to {after.max():.1%}; most moved by {others.min():.1%} to {others.max():.1%}"
-    )
+    print(f"{name:10} seen after on {after.min():.1%} to {after.max():.1%};", end=" ")
+    print(f"most moved by {others.min():.1%} to {others.max():.1%}")
 
 # %%
 works.reveal(works.choices[int(np.digitize(effects["Smiling"][1], [0.7, 0.95]))])
