@@ -69,7 +69,7 @@ def measure(train, held, size: int, epochs: int) -> dict:
         i, without = names.index(name), held_attributes[name] < 0.5
         after = seen(draw(z_held[without] + attribute_vector(z, attributes[name] > 0.5)))
         moved = (after.float().mean(0) - redrawn[without].float().mean(0)).abs()
-        moved[i] = 0
+        moved[i] = -1  # itself
         found[name] = {
             "people": int(without.sum()),
             "before": share(redrawn[without, i]),
