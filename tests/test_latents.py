@@ -129,3 +129,8 @@ def test_matching_weights_strata_by_their_pictures_and_skips_those_with_only_one
 def test_an_attribute_needs_both_kinds(has):
     with pytest.raises(ValueError, match="has: expected 3 truth values of both kinds"):
         attribute_vector(torch.zeros(3, 2), torch.tensor(has))
+
+
+def test_noise_is_made_where_the_codes_are():
+    codes = torch.ones(5, 2, device="meta")  # stands for a GPU: it takes no tensor of another device
+    assert nudge(codes, 0.5, torch.Generator().manual_seed(0)).device == codes.device

@@ -63,7 +63,7 @@ def nudge_each(
     rows = []
     for r in sizes:
         generator = torch.Generator().manual_seed(seed)
-        eps = torch.randn(repeats, *codes.shape, generator=generator, dtype=codes.dtype)
+        eps = torch.randn(repeats, *codes.shape, generator=generator, dtype=codes.dtype).to(codes.device)
         logits = decode(codes + r * eps @ unit.T)  # (repeats, N, D)
         agrees = judge((logits > 0).to(x.dtype)).argmax(-1) == y
         rows.append(torch.stack([-log_bernoulli(x, logits).mean(0), agrees.to(x.dtype).mean(0)]))

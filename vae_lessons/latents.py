@@ -28,7 +28,7 @@ def nudge(z: Tensor, r: float, generator: torch.Generator | None = None) -> Tens
                 [1., 1.]])
     """
     _check_codes(z)
-    return z + r * z.std(0) * torch.randn(z.shape, generator=generator, dtype=z.dtype)
+    return z + r * z.std(0) * torch.randn(z.shape, generator=generator, dtype=z.dtype).to(z.device)
 
 
 def sample_like(z: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -50,7 +50,7 @@ def sample_like(z: Tensor, n: int, generator: torch.Generator | None = None) -> 
     cholesky, failed = torch.linalg.cholesky_ex(torch.cov(z.T).reshape(z.shape[1], z.shape[1]))
     if failed:
         raise ValueError(f"z: expected codes that vary in all {z.shape[1]} directions, got a singular covariance")
-    eps = torch.randn(n, z.shape[1], generator=generator, dtype=z.dtype)
+    eps = torch.randn(n, z.shape[1], generator=generator, dtype=z.dtype).to(z.device)
     return z.mean(0) + eps @ cholesky.T
 
 
