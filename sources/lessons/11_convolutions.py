@@ -899,7 +899,7 @@ for arm, n in (("600 portraits", 600), ("2000 portraits", 2000), ("base", 6000))
 # ## Try it
 #
 # 1. In section 2, train for 60 epochs: write `epochs=60` for `epochs=20` where `recipe_vae` is trained, and then where `wider` is. Which attribute comes back? (The check of section 2 stops with an error.)
-# 2. In section 4, give `judged` the other judge: `judge=judges["clean_judge"]`. Do the verdicts of section 10 change? (All checks still hold.) Which kind of drawing would it misjudge?
+# 2. In section 4, give `judged` the other judge: `judge=judges["clean_judge"]`. Do the verdicts of section 10 change? (Its last check stops with an error.) Which drawings does it misjudge?
 # 3. In section 8, ask for the glasses: write `twins["Eyeglasses"]` for `twins["Smiling"]` where `each_without` is computed. Which is worth more? (The check still holds.)
 # 4. In section 13, train for 15 epochs in place of 3. Does the VAE come near the components?
 #
