@@ -158,11 +158,11 @@ def person(values, numbers, shown):
     original = np.array_split(pixels[: int(0.6 * len(pixels))], 3, axis=1)[0].tobytes()
     assert shown.seen.setdefault(values["person"], original) == original
     assert all(0 <= probability <= 1 for probability in numbers[1:])
-    if values["Eyeglasses"] == 2:
+    if values["eyeglasses"] == 2:
         assert glasses[1] > 0.5
-    if values["Eyeglasses"] == -2:
+    if values["eyeglasses"] == -2:
         assert glasses[1] < 0.5
-    if all(values[name] == 0 for name in ("Smiling", "Eyeglasses", "Beard", "Long_Hair")):
+    if all(values[name] == 0 for name in ("smiling", "eyeglasses", "beard", "long_hair")):
         assert smile[0] == smile[1]
 
 
