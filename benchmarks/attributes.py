@@ -23,6 +23,7 @@ from portrait_networks import JUDGED, in_parts, train_judge, train_vae
 from vae_lessons import data
 from vae_lessons.evaluation import rate_distortion
 from vae_lessons.latents import attribute_vector
+from vae_lessons.models import ConvVAE
 
 STEPS = 5640  # of the VAE, in batches of 32: 30 epochs of 6,000 pictures
 VECTORS = ("Eyeglasses", "Smiling")
@@ -104,6 +105,7 @@ def main(
     """Train a classifier and a VAE, add the glasses and smile vectors, and print what was measured."""
     try:
         with contextlib.redirect_stdout(sys.stderr):  # progress bars
+            ConvVAE(size)  # names a wrong size before the long work
             train, held = read(celeba, size, limit)
             check(train, held)
             epochs = max(1, round(steps * 32 / len(train[0])))
@@ -111,7 +113,7 @@ def main(
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from None
     about = {
-        "data": "portraits" if celeba is None else celeba.name,
+        "data": "portraits" if celeba is None else celeba.resolve().name,
         "training": len(train[0]),
         "held out": len(held[0]),
     }

@@ -114,6 +114,13 @@ def test_the_recipe_names_an_attribute_that_is_missing(celeba_root):
     assert "Smiling: expected an attribute of this name, got Laughs, Eyeglasses, Bald" in " ".join(done.stderr.split())
 
 
+def test_the_recipe_names_a_wrong_size_before_it_trains(celeba_root):
+    done = run("--celeba", celeba_root, "--size", 40)
+    assert done.returncode == 2
+    assert "size: expected a multiple of 16" in " ".join(done.stderr.split())
+    assert "step/s" not in done.stderr
+
+
 def test_the_recipe_names_a_folder_that_is_missing(tmp_path):
     done = run("--celeba", tmp_path / "nothing")
     assert done.returncode == 2

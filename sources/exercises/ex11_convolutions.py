@@ -352,6 +352,8 @@ versions = {
     "darker": 0.6 * true,
     "redrawn": new_hat.double(),
 }
+
+# %%
 for k, name in enumerate(asked):
     rates, fools = fooled(judge, labels[500:], k, versions, 0.75)
     share = labels[500:, k].mean()
