@@ -13,8 +13,15 @@ author = "The vae_lessons authors"
 copyright = "The vae_lessons authors. Text: CC BY 4.0. Code: MIT"
 version = release = PROJECT["version"]
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "reading_edition"]
-include_patterns = ["docs/*.md", "notebooks/*.ipynb", "exercises/*.ipynb"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "reading_edition",
+    "live_figures",
+]
+include_patterns = ["docs/*.md", "docs/ru/*.md", "notebooks/*.ipynb", "exercises/*.ipynb"]
 exclude_patterns = [".*", "build", "work", "**/.ipynb_checkpoints"]
 root_doc = "docs/index"
 
@@ -36,8 +43,8 @@ napoleon_numpy_docstring = False
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_static_path = ["_static"]
-html_css_files = ["course.css"]
-html_js_files = [("course.js", {"defer": "defer"})]
+html_css_files = ["course.css", "live.css", "mathematics.css"]
+html_js_files = [(name, {"defer": "defer"}) for name in ("course.js", "live.js")]
 templates_path = ["_templates"]
 html_favicon = "_static/favicon.svg"
 html_context = {"default_mode": "auto"}

@@ -19,6 +19,7 @@ from vae_course.judging.judge import Key, decide, judge
 from vae_course.judging.task import Close, Mistake, SameMoments, Task
 from vae_course.progress import recorded, report
 from vae_course.tasks import EXERCISES, POINTS
+from vae_course.visible.noise import FINE, fault_of_noise
 from vae_course.visible.observe import Draws, Gradients, LibraryCalled, Seed, observe_cases, switched_off, values
 from vae_lessons import distributions, latents
 
@@ -63,7 +64,6 @@ def raises(a, b):
         lambda *, b, a: a * b,
         lambda *everything: everything[0] * everything[1],
         lambda a, b, verbose=False: [number * b for number in a],
-        lambda a, b: a.mul_(b),  # it may change its inputs
         lambda a, b: (a * b).requires_grad_(),
         lambda a, b: (a * b).bfloat16().double() * 0 + a.double() * b,
         torch.mul,
@@ -105,6 +105,52 @@ def test_each_kind_of_failure_is_reported(function, kind, words):
     assert not verdict.passed
 
 
+def vector(rng):
+    size = int(rng.integers(2, 6))
+    return {"a": torch.tensor(rng.uniform(0.2, 2, size=(size, 3)), dtype=torch.float32), "b": 3.0}
+
+
+RELATED = Task("test/related", vector, lambda a, b: (a + b, a.sum(0)), TASK.mistakes)
+NUMBER = Task("test/number", vector, lambda a, b: a[0] * b, TASK.mistakes)
+SIDE = Task("test/side", draw, lambda a, b: "left" if a.sum() < 0 else "right", TASK.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("task", "function", "title", "words"),
+    [
+        (NUMBER, lambda a, b: -a[0] * b, "the result has the wrong sign", "its sign changed"),
+        (NUMBER, lambda a, b: 2 * a[0] * b, "the result is twice the right one", "not halved"),
+        (NUMBER, lambda a, b: a[0], "the result is 0.3333 times the right one", "come from"),
+        (NUMBER, lambda a, b: a[0] * b / len(a), "the result is divided by a length", "the length of axis 0 of `a`"),
+        (NUMBER, lambda a, b: (a[0] * b).sqrt(), "the result is the square root of the right one", "In every case"),
+        (NUMBER, lambda a, b: a[0] * b + 2, "the result is too large by 2", "the same for all inputs"),
+        (NUMBER, lambda a, b: a[0].flip(0) * b, "the result has the right numbers in other places", "another order"),
+        (NUMBER, lambda a, b: torch.ones(3), "the result is always 1", "depend on"),
+        (
+            NUMBER,
+            lambda a, b: (a[0] * b).mean(),
+            "the result is averaged once too often",
+            "Expected shape (3,), got ()",
+        ),
+        (RELATED, lambda a, b: (a.sum(0), a + b), "the results are in another order", "Each number is right"),
+        (RELATED, lambda a, b: ((a + b).T, a.sum(0)), "the first result has its axes exchanged", "Expected shape"),
+        (RELATED, lambda a, b: (-a - b, -a.sum(0)), "the first result has the wrong sign", "sign changed."),
+        (RELATED, lambda a, b: (-a - b, a.mean(0)), "the first result has the wrong sign", "may come right once"),
+        (RELATED, lambda a, b: (a + b, a[0]), "the second result is not right yet", "yours"),
+        (SIDE, lambda a, b: "right" if a.sum() < 0 else "left", "the result is always another one", "Which is which?"),
+        (SIDE, lambda a, b: "left", "the result is always 'left'", "depend on"),
+        (NUMBER, lambda a, b: a[0] * b + (len(a) > 3), "the result is not right yet", "It is right in "),
+    ],
+)
+def test_what_a_wrong_answer_has_to_do_with_the_right_one_is_said(task, function, title, words):
+    for seed in range(3):
+        verdict = judge(task, function, seed)
+        assert verdict.title == title
+        assert words in str(verdict)
+        assert verdict.mistake is None
+        assert verdict.case
+
+
 def test_an_error_shows_the_students_lines_and_no_others():
     message = say(raises).message
     assert "in raises: return c + torch.ones(77)" in message
@@ -130,9 +176,64 @@ def test_a_mistake_in_the_first_of_two_results_is_named_whatever_the_second():
     assert say(lambda a, b: (a + b, (a + b).sum()), task).message == "Not a sum."
     verdict = say(lambda a, b: (a + b, (a + b).mean() + 77), task)
     assert verdict.mistake == "added"
-    assert verdict.message.endswith("This explains the first result; something else is wrong as well.")
+    assert verdict.message.endswith(
+        "This explains the first result. What else differs may come right once this is mended."
+    )
     assert say(lambda a, b: (a + b, (a * b).sum()), task).kind == "different"  # the mistake would show in the second
     assert say(lambda a, b: (a - b, (a + b).sum()), task).kind == "different"
+
+
+def test_a_hint_that_calls_a_result_right_is_not_given_if_it_is_wrong():
+    def said(hint):
+        only_first = Mistake("added", hint, lambda a, b: (a + b, (a * b).sum()))
+        task = Task("test/two", draw, lambda a, b: (a * b, (a * b).sum()), (only_first,))
+        return say(lambda a, b: (a + b, (a * b).mean() + 77), task).mistake
+
+    assert said("Not a sum.") == "added"
+    assert said("Not a sum. The second number is right.") is None
+
+
+def test_an_answer_in_words_that_follows_chance_is_told_so():
+    def thrown(rng):
+        return {"a": float(rng.normal()), "b": float(rng.choice([0.0, 9.0]))}
+
+    task = Task(
+        "test/thrown", thrown, lambda a, b: "far" if b else "near", TASK.mistakes, cases=30, alike=lambda a, b: b
+    )
+    verdict = say(lambda a, b: "far" if b or a > 0 else "near", task)
+    assert verdict.mistake == verdict.title == "chance decides"
+    assert "the right word is 'near'. You answer sometimes 'far', sometimes 'near'." in verdict.message
+    assert say(lambda a, b: "far" if b else "NEAR", task).passed
+    assert say(lambda a, b: "near" if b else "far", task).title == "the result is always another one"
+    assert say(lambda a, b: 1 if a > 0 else 0, task).kind == "dtype"
+
+
+def test_an_answer_that_changes_its_arguments_does_not_pass():
+    for function in (lambda a, b: a.mul_(b), lambda a, b: a * b + a.zero_()):
+        verdict = say(function)
+        assert verdict.mistake == verdict.title == "arguments changed"
+        assert "other ones: a." in verdict.message
+    assert say(lambda a, b: a.add_(b)).mistake == "added"  # what is wrong with the result comes first
+    assert say(lambda a, b: a.clone().mul_(b)).passed
+
+
+def test_random_results_are_called_random():
+    assert say(lambda a, b: a * b + torch.randn(1)).title == "another result at each call"
+    calls = iter(range(100))
+    assert say(lambda a, b: a * b * (1 + 1e-6 * next(calls))).passed  # rounding may differ
+
+
+def test_the_numbers_that_decide_are_shown_with_a_wrong_word():
+    task = Task(
+        "test/decides",
+        draw,
+        lambda a, b: "left" if a.sum() < 0 else "right",
+        TASK.mistakes,
+        decides=lambda a, b: f"The sum is {a.sum():.3f}.",
+    )
+    verdict = say(lambda a, b: "left" if a[0] < 0 else "right", task)
+    smallest = next(c for c in task.inputs(0) if (c["a"].sum() < 0) != (c["a"][0] < 0))
+    assert f"The sum is {smallest['a'].sum():.3f}." in verdict.case
 
 
 UNRECOGNISABLE = (
@@ -272,9 +373,50 @@ def test_draws_are_judged_by_their_moments():
         lambda mu, n, generator: mu + 0.7 + 3 * torch.randn(n, 2, generator=generator),  # mean
         lambda mu, n, generator: mu + 3 * torch.randn(n, 1, generator=generator),  # shared noise
         lambda mu, n, generator: mu + 3 * torch.randn(n, 2),  # not its generator
+        lambda mu, n, generator: mu + 3 * torch.randn(n, 2, generator=generator.manual_seed(0)),
+        lambda mu, n, generator: mu + 3 * torch.randn(n, 2, generator=generator.clone_state()),
+        lambda mu, n, generator: (
+            mu + 3 * torch.randn(n, 2, generator=torch.Generator().manual_seed(generator.initial_seed()))
+        ),
         lambda mu, n, generator: mu + torch.full((n, 2), torch.nan),
     ):
         assert not sampling(wrong).passed
+
+
+def test_the_faults_of_noise_are_told_apart():
+    rng = np.random.default_rng(0)
+    noise, later = rng.normal(size=(2, 2_000, 2, 3))
+    half = noise[:1_000]
+    faults = {
+        FINE: noise,
+        "the same for all draws": np.broadcast_to(noise[:1], noise.shape),
+        "draws that depend on one another": (noise + np.roll(noise, 1, axis=0)) / 2**0.5,
+        "correlated pictures": np.broadcast_to(noise[:, :1], noise.shape),
+        "correlated latents": np.broadcast_to(noise[:, :, :1], noise.shape),
+        "a hard edge": rng.uniform(size=noise.shape),
+        "not Gaussian": noise.clip(-3, 3),
+    }
+    for fault, draws in faults.items():
+        assert fault_of_noise(5 - 2 * draws) == fault
+    for pairs in (np.concatenate([half, -half]), np.stack([half, -half], 1).reshape(noise.shape)):
+        assert fault_of_noise(pairs) == "draws that depend on one another"
+    centred = [draws - draws.mean(0) for draws in (noise, later)]
+    assert fault_of_noise(*centred) == "draws that depend on one another"
+    assert fault_of_noise(noise - noise.mean(1, keepdims=True)) == "correlated pictures"
+    assert fault_of_noise(noise - noise.mean(2, keepdims=True)) == "correlated latents"
+    assert fault_of_noise(rng.laplace(size=noise.shape)) == "not Gaussian"
+
+
+def test_a_generator_seeded_by_a_drawn_number_is_right():
+    def child(mu, n, generator):
+        seed = torch.randint(2**31, (1,), generator=generator).item()
+        return mu + 3 * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+
+    assert sampling(child).passed
+
+
+def test_draws_may_come_as_a_list():
+    assert sampling(lambda mu, n, generator: list(mu + 3 * torch.randn(n, 2, generator=generator))).passed
 
 
 def test_a_word_and_a_number_may_come_in_a_list():
@@ -310,8 +452,9 @@ def test_the_reference_gets_float64_and_the_student_what_the_text_says():
     dtypes = []
     task = Task("test/dtype", draw, lambda a, b: dtypes.append(a.dtype) or a * b, TASK.mistakes)
     judge(task, lambda a, b: dtypes.append(a.dtype) or a * b)
-    assert set(dtypes[: task.cases]) == {torch.float32}
-    assert set(dtypes[task.cases :]) == {torch.float64}
+    by_student, by_reference = dtypes[: -task.cases], dtypes[-task.cases :]
+    assert set(by_student) == {torch.float32}
+    assert set(by_reference) == {torch.float64}
 
 
 def test_a_function_that_changes_its_inputs_changes_only_its_copies():
@@ -341,6 +484,47 @@ def test_a_notebook_shows_the_verdict_and_one_line_of_error(shell):
     assert "forgot the ½" in shown["text/html"]
     assert 'role="status"' in shown["text/html"]
     assert captured.stdout.strip() == "Check not passed: kl/standard_normal"
+
+
+NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+shell = InteractiveShell.instance()
+shell.run_cell("from vae_course import check")
+for cells in {cells!r}:
+    for cell in cells:
+        with capture_output() as captured:
+            shell.run_cell(cell)
+    print(next(output.data["text/plain"] for output in captured.outputs).replace(chr(10), "|"))
+"""
+RIGHT = "def f(q, p):\n    return (q * (q / p).log()).nansum()"
+CHECK = "check('kl/discrete', f)"
+CELLS = {  # the last line of each: what the check says
+    "not known yet": (["def f(q, p):\n    return np.sum(q)", CHECK], "your function stopped with an error"),
+    "right": ([RIGHT, CHECK], "passed"),
+    "a bracket open": (["def f(q, p):\n    return (q", CHECK], "stopped with SyntaxError: "),
+    "wrong indent": (["def f(q, p):\n  return q\n   return p", CHECK], "stopped with IndentationError: "),
+    "an error before": (
+        ["raise ValueError('odd')\n\n\ndef f(q, p):\n    return q", CHECK],
+        "stopped with ValueError: odd",
+    ),
+    "mended": ([RIGHT, CHECK], "passed"),
+    "an error after": ([RIGHT + "\n\n\nf(0, 0)", CHECK], "passed"),
+    "another function": (["def g(q, p):\n    return (q", CHECK], "passed"),
+}
+
+
+def test_a_cell_that_failed_is_not_judged_by_the_answer_from_before(tmp_path):
+    program = NOTEBOOK.format(cells=[cells for cells, _ in CELLS.values()])
+    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = [line for line in run.stdout.splitlines() if "kl/discrete: " in line]
+    for (name, (_, words)), line in zip(CELLS.items(), said, strict=True):
+        assert words in line.replace("_IncompleteInputError", "SyntaxError"), name
+
+
+def test_a_name_that_is_not_defined_points_to_the_imports():
+    verdict = judge(tasks.task("kl/discrete"), lambda q, p: not_imported.sum(q))  # noqa: F821
+    assert "NameError: name 'not_imported' is not defined\nWas the cell run that" in verdict.message
 
 
 def test_html_is_escaped():
@@ -388,10 +572,12 @@ def test_the_report_says_what_is_next():
     assert text.endswith("Next: kl/standard_normal")
     done = dict.fromkeys(EXERCISES["ex04_kl_divergence"], True)
     assert report(["ex04_kl_divergence"], done).endswith("Nothing is left to do here.")
-    assert report(list(EXERCISES), {"kl/discrete": True}).endswith(
-        "Next: kl/standard_normal"
-    )  # begun before the others
-    assert report(list(EXERCISES), done).endswith("Next: autoencoder/bernoulli_cost")
+    for exercises in (["ex04_kl_divergence"], list(EXERCISES)):  # on from where one is, then what was left out
+        assert report(exercises, {"kl/normals": True}).endswith("Next: kl/estimate")
+        assert report(exercises, {"kl/normals": True, "kl/discrete": False}).endswith("Next: kl/discrete")
+    assert report(["ex04_kl_divergence"], {"kl/split": True}).endswith("Next: kl/discrete")
+    assert report(list(EXERCISES), done).endswith("Next: elbo/jensen_gap")
+    assert report(list(EXERCISES), {}).endswith("Next: autoencoder/bernoulli_cost")
     with pytest.raises(ValueError, match="expected one of"):
         report(["99"], {})
 

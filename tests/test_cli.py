@@ -73,3 +73,63 @@ def test_help_lists_the_commands():
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
     assert "build" in result.output
+
+
+LOSSES = """
+import beside
+from torch.nn import functional as F
+
+
+def loss(recon_x, x, mu, logvar, weight):
+    return F.mse_loss(recon_x, x, reduction="sum") - weight / 2 * (1 + logvar - mu.pow(2) - logvar.exp()).sum()
+
+
+class Model:
+    def loss_function(self, recon, x, mu, logvar):
+        return loss(recon, x, mu, logvar, 2)
+
+
+class Sized:
+    def __init__(self, size):
+        self.size = size
+
+
+if __name__ == "__main__":
+    raise SystemExit("this would train for hours")
+"""
+
+
+@pytest.fixture
+def losses(tmp_path):
+    folder = tmp_path / "my code"
+    folder.mkdir()
+    (folder / "beside.py").write_text("", encoding="utf-8")
+    (folder / "train.py").write_text(LOSSES, encoding="utf-8")
+    (folder / "broken.py").write_text("1 / 0", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["train.py:loss", "--set", "weight=2"], ["train.py:Model.loss_function"]])
+def test_examine_prints_what_a_loss_in_a_file_is(losses, arguments):
+    done = CliRunner().invoke(app, ["examine", f"{losses}/{arguments[0]}", *arguments[1:], "--pixels", "100"])
+    assert done.exit_code == 0, done.output
+    assert "gaussian; over pixels summed" in done.output
+    assert "beta        1 with sigma = 1" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train.py:loss"], "--set NAME=NUMBER"),
+        (["train.py:loss", "--set", "weight"], "--set takes NAME=NUMBER"),
+        (["train.py:lost"], "has no function 'lost'"),
+        (["train.py:Sized.loss"], "called without arguments"),
+        (["train.py"], "expected FILE.py:LOSS"),
+        (["nowhere.py:loss"], "there is no file"),
+        (["broken.py:loss"], "ZeroDivisionError"),
+    ],
+)
+def test_examine_says_what_is_wrong_with_the_call(losses, arguments, words):
+    done = CliRunner().invoke(app, ["examine", f"{losses}/{arguments[0]}", *arguments[1:]])
+    assert done.exit_code == 1
+    assert words in done.output

@@ -11,7 +11,7 @@ from right_answers import ROOT, SOLUTIONS, STUBS, notebook
 
 from vae_course.build import is_current, read_exercise, release
 from vae_course.files import write_notebook
-from vae_course.judging.judge import Key, decide, judge
+from vae_course.judging.judge import Key, decide, judge, wrong_labels
 from vae_course.tasks import EXERCISES, POINTS, exercise_of, task, tasks_of
 from vae_course.visible.observe import observe_cases
 from vae_course.visible.outcomes import Kind
@@ -106,11 +106,22 @@ def test_every_known_mistake_is_named(name, seeds):
     mistakes = task(name).mistakes
     assert len(mistakes) >= 4
     assert len({mistake.name for mistake in mistakes}) == len(mistakes)
-    for mistake in mistakes:
-        for seed in seeds:
+    for seed in seeds:
+        key = Key(task(name), task(name).inputs(seed))
+        for mistake in mistakes:
             for answer in mistake.answers if seed == 0 else mistake.answers[:1]:
-                verdict = judge(task(name), answer, seed)
-                named = next((other for other in mistakes if other.name == verdict.mistake), None)
-                assert named, f"{mistake.name}, seed {seed}: {verdict}"
-                same = named.name == mistake.name or named.hint == mistake.hint
-                assert same, f"{mistake.name} taken for {named.name}"
+                verdict = decide(key, observe_cases(key.task.observe, answer, key.cases))
+                assert verdict.mistake == mistake.name, f"{mistake.name}, seed {seed}: {verdict}"
+
+
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 4), marks=MORE_SEEDS)], ids=["", "more seeds"])
+@pytest.mark.parametrize("name", POINTS)
+def test_the_inputs_tell_every_mistake_from_the_right_answer_and_from_the_others(name, seeds):
+    for seed in seeds:
+        key = Key(task(name), task(name).inputs(seed))
+        observed = [(mistake.name, found) for mistake, found in key.mistaken()]
+        assert {mistake for mistake, _ in observed} == {mistake.name for mistake in task(name).mistakes}
+        for mistake, found in observed:
+            assert wrong_labels(key.task, found, key.right), f"seed {seed}: {mistake!r} is right on all inputs"
+            same = {other for other, result in observed if not wrong_labels(key.task, found, result)}
+            assert same == {mistake}, f"seed {seed}: the inputs do not tell apart {same}"

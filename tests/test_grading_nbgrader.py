@@ -89,7 +89,7 @@ def test_validate_and_feedback(tmp_path):
     nbgrader_command(tmp_path, "generate_feedback", KL)
     page = (tmp_path / "feedback" / "ann" / KL / f"{KL}.html").read_text(encoding="utf-8")
     assert "kl-split-check" in page
-    assert "the first result is not right yet" in page
+    assert "the first result is always 1" in page
 
 
 WORDS = "written-1"

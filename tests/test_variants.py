@@ -1,12 +1,21 @@
 """Claims that are made false on purpose stop their cell, and *Try it* does what its text says."""
 
 import functools
+import os
+import subprocess
 
 import nbformat
 import pytest
 import torch
 import variants
 
+# All variants take a quarter of an hour. CI tries those of a third of the lessons, by the time of the commit, which a
+# shallow clone knows as well.
+THIRD = None
+if os.environ.get("CI"):
+    asked = ["git", "show", "--no-patch", "--format=%ct", "HEAD"]
+    told = subprocess.run(asked, cwd=variants.ROOT, capture_output=True, encoding="utf-8")
+    THIRD = int(told.stdout) % 3 if told.returncode == 0 else None
 LESSONS = sorted(path.stem for path in (variants.ROOT / "tests" / "variants").glob("[0-9]*.toml"))
 
 
@@ -30,6 +39,8 @@ def lesson(number):
 def cases():
     """All variants, lesson by lesson, since each lesson is run once for all of its variants."""
     for number in LESSONS:
+        if THIRD is not None and int(number) % 3 != THIRD:
+            continue
         for kind, described in variants.described(number).items():
             for n, case in enumerate(described):
                 name = f"{number}-{kind}-{case.get('number', n)}"

@@ -6,9 +6,12 @@ In marking, a student's code can see only `vae_lessons` and `vae_course.visible`
 from collections.abc import Callable
 
 import vae_lessons  # noqa: F401, before torch: it sets how torch's threads wait
+from vae_course.cells import watch
 from vae_course.progress import progress
 
-__all__ = ["check", "progress"]
+__all__ = ["check", "hint", "progress"]
+
+watch()
 
 
 def check(name: str, function: Callable) -> None:
@@ -25,3 +28,17 @@ def check(name: str, function: Callable) -> None:
     from vae_course.judging.check import check_answer  # needs torch, which the command line does not
 
     check_answer(name, function)
+
+
+def hint(name: str) -> None:
+    """Show how to begin a task: one step more at each call, three at most. Hints cost no points.
+
+    Args:
+        name: the task's name, such as "kl/standard_normal".
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    from vae_course.judging.hints import next_hint
+
+    next_hint(name)

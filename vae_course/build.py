@@ -132,6 +132,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, name: str, cell_timeo
         resources={"metadata": {"path": str(folder)}},
         coalesce_streams=True,
         record_timing=False,
+        store_widget_state=False,  # a page without a kernel shows the stored pictures
     )
     try:
         client.execute()

@@ -170,6 +170,69 @@ def build(
             raise typer.Exit(_fail(str(error))) from error
 
 
+@app.command()
+def examine(
+    where: Annotated[str, typer.Argument(metavar="FILE.py:LOSS", help="A Python file, and the name of a loss in it.")],
+    pixels: Annotated[
+        int | None, typer.Option(min=1, help="Numbers in one picture. Default: those of the shape, or 784.")
+    ] = None,
+    latents: Annotated[int, typer.Option(min=1, help="Latents.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 128,
+    shape: Annotated[str | None, typer.Option(help="Of one picture, such as 1,28,28. Default: tried out.")] = None,
+    order: Annotated[str | None, typer.Option(help="Of the arguments, such as x,recon,mu,log_var.")] = None,
+    value: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=NUMBER", help="Another argument of the loss. Repeatable.")
+    ] = None,
+) -> None:
+    """Measure what a VAE loss is: its likelihood, its KL and the weight of it. This runs the file.
+
+    LOSS is a function of reconstruction, pictures, mean and log-variance, or a method, such as Model.loss_function of a
+    class that needs no arguments.
+    """
+    file, _, name = where.rpartition(":")
+    if not file or not name:
+        raise typer.Exit(_fail(f"expected FILE.py:LOSS, such as train.py:loss_function, got {where!r}"))
+    try:
+        extra = {key: float(number) for key, _, number in (text.partition("=") for text in value or [])}
+        sides = [int(side) for side in shape.split(",")] if shape else None
+    except ValueError:
+        raise typer.Exit(_fail("--set takes NAME=NUMBER, and --shape whole numbers with commas between")) from None
+    loss = _named(Path(file), name)
+    from vae_lessons.examine import examine_loss
+
+    roles = order.split(",") if order else None
+    try:
+        typer.echo(examine_loss(loss, pixels, latents, batch, order=roles, shape=sides, **extra))
+    except ValueError as error:
+        hint = " (here: --set NAME=NUMBER; for anything else, use Python)" if "it also needs" in str(error) else ""
+        raise typer.Exit(_fail(f"{error}{hint}")) from error
+
+
+def _named(path, name):
+    """What has this name, such as `loss` or `Model.loss`, after a Python file has run."""
+    import runpy
+
+    if not path.is_file():
+        raise typer.Exit(_fail(f"there is no file {path}"))
+    sys.path.insert(0, str(path.resolve().parent))  # for what the file imports from beside it
+    try:
+        names = runpy.run_path(str(path), run_name="examined")
+    except Exception as error:
+        raise typer.Exit(_fail(f"{path} stops with {type(error).__name__}: {error}")) from error
+    first, *rest = name.split(".")
+    found = names.get(first)
+    try:
+        for part in rest:
+            found = getattr(found() if isinstance(found, type) else found, part, None)
+        found = found() if isinstance(found, type) else found
+    except TypeError as error:
+        raise typer.Exit(_fail(f"{name}: a class is called without arguments, and this one fails: {error}")) from error
+    if not callable(found):
+        functions = sorted(key for key, value in names.items() if callable(value) and not key.startswith("_"))
+        raise typer.Exit(_fail(f"{path} has no function {name!r}; it has {', '.join(functions) or 'none'}"))
+    return found
+
+
 @app.command("grade")
 def grade_class(
     submissions: Annotated[Path, typer.Argument(help="The folder of submissions: SUBMISSIONS/STUDENT/EXERCISE.ipynb.")],

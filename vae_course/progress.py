@@ -14,10 +14,13 @@ _session: dict[str, bool] = {}
 
 def remember(task: str, passed: bool) -> None:
     """Record the latest verdict; only in memory if the current folder is not a work folder."""
+    _session.pop(task, None)
     _session[task] = passed
     if Path(FOLDER).is_dir():
+        verdicts = recorded(Path())
+        verdicts.pop(task, None)  # the latest is the last
         with replacing(Path(FOLDER) / "progress.json") as file:
-            json.dump(recorded(Path()) | {task: passed}, file, indent=1)
+            json.dump(verdicts | {task: passed}, file, indent=1)
 
 
 def recorded(work: Path) -> dict[str, bool]:
@@ -35,11 +38,12 @@ def progress(exercise: str) -> None:
     Args:
         exercise: its name, such as "ex04_kl_divergence".
     """
-    print(report([exercise], recorded(Path()) | _session))
+    verdicts = {task: passed for task, passed in recorded(Path()).items() if task not in _session}
+    print(report([exercise], verdicts | _session))
 
 
 def report(exercises: list[str], passed: dict[str, bool]) -> str:
-    """The progress in several exercises, as text."""
+    """The progress in several exercises, as text. What comes next is counted from the latest verdict, the last one."""
     lines, width = [], max(map(len, exercises), default=0)
     for exercise in exercises:
         if exercise not in EXERCISES:
@@ -49,7 +53,8 @@ def report(exercises: list[str], passed: dict[str, bool]) -> str:
         lines.append(f"{exercise:{width}}  {'■' * len(done)}{'□' * (total - len(done))}  {len(done)} of {total} passed")
         if 0 < len(done) < total or len(exercises) == 1:
             lines += [f"  {'✓' if task in done else '·'} {task}" for task in EXERCISES[exercise]]
-    started_first = sorted(exercises, key=lambda exercise: not any(map(passed.get, EXERCISES[exercise])))
-    todo = [task for exercise in started_first for task in EXERCISES[exercise] if not passed.get(task)]
+    tasks = [task for exercise in exercises for task in EXERCISES[exercise]]
+    here = next((tasks.index(task) for task in reversed(passed) if task in tasks), 0)
+    todo = [task for task in tasks[here:] + tasks[:here] if not passed.get(task)]
     lines.append(f"Next: {todo[0]}" if todo else "Nothing is left to do here.")
     return "\n".join(lines)

@@ -44,7 +44,9 @@ class Drawing(anywidget.AnyWidget):
         value: one byte for each pixel, row by row: 1 for white, 0 for black.
     """
 
-    _esm = Path(__file__).with_name("drawing.js")
+    _esm = "".join(
+        (Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("live/controls.js", "drawing.js")
+    )
     description = traitlets.Unicode().tag(sync=True)
     value = traitlets.CBytes().tag(sync=True)
     side = traitlets.Int().tag(sync=True)

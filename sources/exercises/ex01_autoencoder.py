@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 01](../notebooks/01_autoencoder.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("autoencoder/bernoulli_cost")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat. Spreads are sample standard deviations, divided by $N-1$, as `torch.std` gives them.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_lessons import data, plotting
 
 import matplotlib.pyplot as plt
@@ -36,7 +38,7 @@ from torch.nn import functional as F
 # ## 1. What a picture costs
 #
 # *2 points, 10 minutes.* The decoder emits logits. What does each picture cost, $-\log p(x\mid z)$? This number is the reconstruction half of every loss in this course,
-# and it must survive a network that is very sure of itself: logits of ±200 occur, also wrong ones.
+# and it must be right for a network that is very sure of itself: logits of ±200 occur, also wrong ones.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -50,7 +52,7 @@ def bernoulli_cost(logits, x):
     """-log p(x) of Bernoulli pixels with these logits, in nats per picture: (B, D), (B, D) -> (B,)."""
     ### BEGIN SOLUTION
     # -log sigmoid(l) = log(1 + exp(-l)) for ink, log(1 + exp(l)) for paper
-    return F.softplus(torch.where(x == 1, -logits, logits)).sum(-1)
+    return F.softplus(torch.where(x == 1, -logits, logits)).sum(1)
     ### END SOLUTION
 
 
@@ -102,8 +104,9 @@ check("autoencoder/pca", pca_reconstruction)
 digits = digits[:500].double()
 sheet = [digits[:10]]
 for k in (2, 16, 100):
-    sheet.append(pca_reconstruction(digits, k)[:10].clamp(0, 1))
-    error = (pca_reconstruction(digits, k) - digits).square().sum(1).mean()
+    rebuilt = torch.as_tensor(pca_reconstruction(digits, k))
+    sheet.append(rebuilt[:10].clamp(0, 1))
+    error = (rebuilt - digits).square().sum(1).mean()
     print(f"k = {k:3}: squared error {error:4.1f} per picture")
 
 # %%
@@ -119,8 +122,8 @@ plotting.show(
 # ## 3. A nudge of the same length for everyone
 #
 # *2 points, 10 minutes.* The lesson moved a code by $r\,\operatorname{std}(z)\odot\varepsilon$. The more latents, the longer is $\varepsilon$: about $\sqrt d$ for $d$ of them. So a code of 16 numbers was moved
-# about three times as far as a code of two. For a fairer comparison, move every code by *exactly* $r$: take the step from `z`, divide each of its coordinates by the
-# spread of that latent over all codes, and what you get points in the direction of that row of `eps` and has length $r$.
+# about three times as far as a code of two. For a fairer comparison, move every code by *exactly* $r$, measured in spreads: for each row, $(z' - z)/\operatorname{std}(z)$ points along `eps`
+# and has length $r$. The division is coordinate by coordinate, and $\operatorname{std}(z)$ is the spread of each latent over all codes.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -134,7 +137,7 @@ plotting.show(
 def nudge(z, r, eps):
     """Codes (N, d), each moved by r spreads in its own direction eps (N, d): (N, d)."""
     ### BEGIN SOLUTION
-    direction = F.normalize(eps, dim=-1)
+    direction = eps / eps.norm(dim=1, keepdim=True)  # rows of length 1
     return z + r * z.std(0) * direction
     ### END SOLUTION
 
@@ -194,7 +197,7 @@ for batch_size in (3, 6, 8, 20):
 # | `x` | `(N, D)` | pictures of ink (1) and paper (0) |
 # | `eps` | `(N, d)` | noise, a row for each picture |
 # | `r` | a number | size of the nudge |
-# | `batch_size` | a number | how many pictures may be decoded at once |
+# | `batch_size` | a number | how many pictures may be decoded at once: in the check, `decode` refuses more |
 # | *returns* | a number | the rise in nats per picture |
 
 
@@ -206,8 +209,8 @@ def rise(encode, decode, x, eps, r, batch_size):
     nudged = codes + r * codes.std(0) * eps
 
     def costs(z):
-        pairs = zip(z.split(batch_size), x.split(batch_size), strict=True)
-        return torch.cat([bernoulli_cost(decode(some), pictures) for some, pictures in pairs])
+        batches = [slice(first, first + batch_size) for first in range(0, len(x), batch_size)]
+        return torch.cat([bernoulli_cost(decode(z[batch]), x[batch]) for batch in batches])
 
     return (costs(nudged) - costs(codes)).mean()
     ### END SOLUTION
@@ -225,13 +228,13 @@ for batch_size in (3, 6, 8, 20):
 #
 # *3 points, 15 minutes.* You are given recorded runs: what training pictures and held-out pictures cost after each epoch. For each run, give the advice that fits, the first in this list that does:
 #
-# - `"stop earlier"`: the held-out cost has climbed from its lowest level, by more than 5 nats;
+# - `"stop earlier"`: at the end the held-out cost is more than 5 nats above its lowest level in this run;
 # - `"train longer"`: the held-out cost is still falling at the end, by more than 2 nats in ten epochs;
 # - `"more pictures"`: neither, and at the end held-out pictures cost over 5 nats more than training pictures;
 # - `"larger model"`: none of these; the model does no better on pictures that it knows.
 #
-# The numbers are as they come from real training. They jitter by about half a nat from epoch to epoch, and now and then a single epoch is far off, anywhere in a run.
-# None of the runs is a close call once you look past that. Four examples:
+# The numbers are as they come from real training. They jitter by about half a nat from epoch to epoch, and now and then a single epoch is far too high or far too low, anywhere in a run.
+# Both are chance, and should not change your advice. Without them, none of the runs is a close call. Four examples:
 
 # %%
 generator, epoch = torch.Generator().manual_seed(0), torch.arange(60)
@@ -262,7 +265,7 @@ plotting.show(
 # %% [markdown]
 # | argument | shape | meaning |
 # |---|---|---|
-# | `train` | `(R, E)` | cost of the training pictures in nats, a row for each run, a column for each epoch; E is at least 60 |
+# | `train` | `(R, E)` | cost of the training pictures in nats, a row for each run, a column for each epoch; E is at least 60, often more |
 # | `held` | `(R, E)` | the same for held-out pictures |
 # | *returns* | a list | R words from the list above |
 
@@ -298,7 +301,7 @@ for number, word in enumerate(advise(train_examples, held_examples)):
 #
 # *3 points, 13 minutes.* Two autoencoders were trained on the same pictures and measured on the same held-out pictures. You have what each picture cost. Which of the two will cost less on
 # *new* pictures, and by how much per picture? Report the difference with its standard error, that is, by how much the difference would vary if one drew other pictures of the same kind.
-# (The mean of $N$ independent numbers has their standard deviation divided by $\sqrt N$ as standard error.) Name a winner only if the difference is more than five times its standard error.
+# (The mean of $N$ independent numbers has their standard deviation divided by $\sqrt N$ as standard error.) Name a winner only if the difference is more than five times its standard error, and else say `"cannot tell"`.
 # Make the standard error as small as it honestly can be.
 #
 # | argument | shape | meaning |
@@ -314,7 +317,7 @@ def compare(train_a, train_b, held_a, held_b):
     ### BEGIN SOLUTION
     each = held_a - held_b  # what is easy or hard about a picture cancels
     difference, error = each.mean(), each.std() / math.sqrt(len(each))
-    if abs(difference) < 5 * error:
+    if abs(difference) <= 5 * error:
         return "cannot tell", difference, error
     return ("a" if difference < 0 else "b"), difference, error
     ### END SOLUTION

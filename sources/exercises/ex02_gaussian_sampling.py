@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 02](../notebooks/02_gaussian_sampling.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("gaussian/sample")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 
 import torch
 
@@ -47,8 +49,7 @@ import torch
 def sample(mu, log_var, eps):
     """K draws for each picture: (B, d), (B, d), (K, B, d) -> (K, B, d)."""
     ### BEGIN SOLUTION
-    sigma = torch.exp(log_var / 2)
-    return mu + sigma * eps
+    return mu + torch.exp(log_var / 2) * eps
     ### END SOLUTION
 
 
@@ -73,8 +74,7 @@ check("gaussian/sample", sample)
 def sample_full(mu, covariance, eps):
     """Draws of N(mu, covariance) from standard noise: (d,), (d, d), (N, d) -> (N, d)."""
     ### BEGIN SOLUTION
-    scale_tril = torch.linalg.cholesky(covariance)
-    return mu + eps @ scale_tril.mT  # noise in rows, hence the transpose
+    return mu + eps @ torch.linalg.cholesky(covariance).mT  # noise in rows, hence the transpose
     ### END SOLUTION
 
 
@@ -104,7 +104,7 @@ print("means wanted:      ", mu.tolist())
 
 # %% [markdown]
 # Find out what is wrong, with the tools of the lesson, then write it anew. Your function draws its own noise, from the generator that it is given and from nowhere else: the same
-# seed has to give the same codes.
+# seed has to give the same codes. A second call with the same generator has to give other codes, independent of the first ones.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -159,11 +159,12 @@ check("gaussian/squared_length", squared_length)
 # Your formulas beside draws of your own sampler, for the two pictures above:
 
 # %%
-squares = sample_codes(mu, log_var, 100_000, torch.Generator().manual_seed(0)).square().sum(-1)  # (n, B)
+codes = torch.as_tensor(sample_codes(mu, log_var, 100_000, torch.Generator().manual_seed(0)))
+squares = codes.square().sum(-1)  # (n, B)
 for name, truth, found in zip(
     ("mean", "sd"), squared_length(mu, log_var), (squares.mean(0), squares.std(0)), strict=True
 ):
-    print(f"{name:4}  formula {truth.numpy().round(1)}  draws {found.numpy().round(1)}")
+    print(f"{name:4}  formula {torch.as_tensor(truth).numpy().round(1)}  draws {found.numpy().round(1)}")
 
 # %% [markdown]
 # ## 5. The best that a vector can do
@@ -200,7 +201,7 @@ check("gaussian/best_log_var", best_log_var)
 # %%
 for rho in (0.0, 0.5, 0.9, 0.99):
     variances, lost = best_log_var(torch.tensor([[1, rho], [rho, 1]], dtype=torch.float64))
-    print(f"correlation {rho:4}: variances {variances.exp().numpy().round(3)}, {abs(lost):.2f} nats lost")
+    print(f"correlation {rho:4}: variances {torch.as_tensor(variances).exp().numpy().round(3)}, {lost:.2f} nats lost")
 
 # %% [markdown]
 # ## 6. Right, or only nearly?
@@ -212,8 +213,8 @@ for rho in (0.0, 0.5, 0.9, 0.99):
 # - `"covariance"`: means and variances are right, but some two latents have the wrong covariance;
 # - `"fine"`: no such fault can be seen.
 #
-# Wrong means: farther from the claim than chance would ever explain in checks as many as these. Take the lesson's rule for that. The latents spread over very different scales, and $N$ is not always the same.
-# No sampler is a close call.
+# Wrong means: farther from the claim than chance would ever explain in checks as many as these. Take the lesson's rule for that. The latents spread over very different scales, and $N$ may be a few hundred or several thousand.
+# The same rule holds for variances and covariances. A sampler may have several faults; the first word that fits counts. No sampler is a close call: each moment lies within 4 standard errors, or beyond 7.
 #
 # | argument | shape | meaning |
 # |---|---|---|

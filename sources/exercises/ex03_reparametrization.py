@@ -16,14 +16,16 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 100 minutes in all.
 # It belongs to [lesson 03](../notebooks/03_reparametrization.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("gradient/sample")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # Inputs are PyTorch tensors unless the table says otherwise. `log_var` is $\log\sigma^2$, as an encoder emits it.
 
 # %%
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_course.visible.callables import Quadratic, Sine, SlopedStep, Step
 
 import torch
@@ -144,8 +146,8 @@ generator = torch.Generator().manual_seed(0)
 noise = torch.randn(2_000, 10, generator=generator, dtype=torch.float64)
 mu, sigma = torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.5, dtype=torch.float64)
 lifted = Quadratic(1.0, 0.0, 10.0)
-plain = torch.stack([score_gradient(lifted, mu, 2 * sigma.log(), eps)[0] for eps in noise])
-better = torch.stack([gradient_with_baseline(lifted, mu, sigma, eps) for eps in noise])
+plain = torch.tensor([float(score_gradient(lifted, mu, 2 * sigma.log(), eps)[0]) for eps in noise])
+better = torch.tensor([float(gradient_with_baseline(lifted, mu, sigma, eps)) for eps in noise])
 for name, found in (("plain", plain), ("with baseline", better)):
     print(f"{name:14} mean {found.mean():.1f} (exact: 2), standard deviation {found.std():.1f}")
 
@@ -161,7 +163,8 @@ for name, found in (("plain", plain), ("with baseline", better)):
 #         return mu + log_var.exp() * eps
 # ```
 #
-# Write the repaired function. Its noise has to come from the generator it is given, so that a run can be repeated.
+# Write the repaired function. Its noise has to come from the generator it is given, so that a run can be repeated. A second call with the same
+# generator has to give another sample.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -186,7 +189,8 @@ check("gradient/repaired", sample_repaired)
 # ## 6. Choose an estimator
 #
 # *3 points, 20 minutes.* You are given functions $f$ and may try both estimators of the gradient in $\mu$ on them. For each $f$ say which one to use: the one with the **smaller variance among those
-# that are right on average**. Functions may be smooth, may oscillate fast, may jump. You see noisy means only, so decide by what is more than chance. Here is code for both estimators, one value for each draw:
+# that are right on average**. Functions may be smooth, may oscillate fast, may jump. You see noisy means only, so decide by what is more than chance: more than five standard errors.
+# The functions have different scales. No choice is a close call. Here is code for both estimators, one value for each draw:
 
 
 # %%

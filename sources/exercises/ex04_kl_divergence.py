@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 80 minutes in all.
 # It belongs to [lesson 04](../notebooks/04_kl_divergence.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("kl/discrete")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 
 import torch
 
@@ -106,8 +108,8 @@ check("kl/normals", kl_normals)
 # %% [markdown]
 # ## 4. When there is no formula
 #
-# *2 points, 12 minutes.* For most pairs of distributions no closed form exists; an average over samples always does. Estimate $\mathrm{KL}(q(z)\,\|\,\mathcal N(0, I))$ for one picture from
-# the noise you are given, and say how far the estimate may be off: its standard error, with the sample standard deviation (divided by $N-1$).
+# *2 points, 12 minutes.* For most pairs of distributions no closed form exists; an average over samples always does. Make draws $z$ of $q$ for one picture from
+# the noise you are given, and estimate $\mathrm{KL}(q(z)\,\|\,\mathcal N(0, I))$ by the average of $\log q(z) - \log p(z)$ over them, with $p$ the prior. Say how far the estimate may be off: its standard error, with the sample standard deviation (divided by $N-1$).
 # Use log-densities (`torch.distributions` will do), not the formula of task 2.
 #
 # | argument | shape | meaning |

@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 90 minutes in all.
 # It belongs to [lesson 05](../notebooks/05_jensen_elbo.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("elbo/jensen_gap")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors. All logarithms are natural: the unit is the nat.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
@@ -127,7 +129,7 @@ check("elbo/k_sample_bound", k_sample_bound)
 # the *sum* of the bounds on $\mathbb E[\log\sigma(t_i)]$ as large as possible, and return it with the bound of every margin.
 # The same happens in a VAE: one encoder has to serve all pictures, and none of them gets exactly the $q$ that would be best for it.
 #
-# *A way to begin:* the lesson has the derivative of one bound by $\xi$. What must the derivatives of all add up to?
+# *A way to begin:* the lesson has the derivative of one bound by $\xi$. What must the derivatives of all add up to? It gives a formula: no search is needed.
 #
 # | argument | shape | meaning |
 # |---|---|---|

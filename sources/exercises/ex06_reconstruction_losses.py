@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 90 minutes in all.
 # It belongs to [lesson 06](../notebooks/06_reconstruction_losses.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("reconstruction/gaussian")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural: the unit is the nat. The cost of a picture is the sum over its pixels.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_lessons import plotting
 
 import matplotlib.pyplot as plt
@@ -40,7 +42,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 #
 # | argument | shape | meaning |
 # |---|---|---|
-# | `x` | `(B, D)` | pictures |
+# | `x` | `(B, D)` | pictures; some have more than a hundred pixels |
 # | `x_hat` | `(B, D)` | the decoder's predictions |
 # | `sigma` | a `float` | standard deviation of every pixel |
 # | *returns* | `(B,)` | $-\log p(x\mid z)$ of each picture |
@@ -149,7 +151,7 @@ plotting.show(
 # ## 4. Which decoder is better?
 #
 # *3 points, 15 minutes.* Two VAEs were trained on the same grey pictures, and both are evaluated on the same $N$ held-out ones, with one draw of $z$ for each picture and model. A has a **continuous Bernoulli** decoder, B a **Gaussian** one.
-# Decide which has the higher ELBO in nats per picture, and by how much. There are few pictures, and some are hard for everybody. So say `"cannot tell"` if the mean difference is within two standard errors of zero.
+# Decide which has the higher ELBO in nats per picture, and by how much. There are few pictures, and some are hard for everybody. So say `"cannot tell"` if the mean difference is within two standard errors of zero. For a standard deviation divide by $N-1$.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -166,7 +168,7 @@ plotting.show(
 def better_decoder(x, logits, kl_a, x_hat, sigma, kl_b):
     """Which of two models has the higher ELBO ("A", "B" or "cannot tell"), and by how many nats per picture."""
     ### BEGIN SOLUTION
-    log_p_a = torch.distributions.ContinuousBernoulli(logits=logits.double()).log_prob(x.double()).sum(-1)
+    log_p_a = torch.distributions.ContinuousBernoulli(logits=logits).log_prob(x).sum(-1)
     log_p_b = torch.distributions.Normal(x_hat, sigma).log_prob(x).sum(-1)
     difference = (log_p_a - kl_a) - (log_p_b - kl_b)  # (N,), picture by picture
     mean, error = difference.mean(), difference.std() / math.sqrt(len(difference))
@@ -187,7 +189,7 @@ check("reconstruction/better", better_decoder)
 #
 # $$\text{loss} = c\,(R + \beta\,\mathrm{KL}) + \text{constant}$$
 #
-# with unknown $c > 0$ and constant. You may call the loss as often as you like, with any tensors of the same shapes as the ones given.
+# with unknown $c > 0$ and constant. You may call the loss as often as you like, with any tensors of the same shapes as the ones given, and differentiate it.
 # It computes in the 32 bits of its inputs: a change in the seventh digit drowns in rounding.
 #
 # | argument | shape | meaning |

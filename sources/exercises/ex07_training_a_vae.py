@@ -17,20 +17,23 @@
 # It belongs to [lesson 07](../notebooks/07_training_a_vae.ipynb); everything you need is there. The first three ask for a computation, the last three for a judgement:
 # a loss that is wrong, a table that is too good to be true, and runs that may have failed.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("training/elbo")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural. Costs are in nats per picture, summed over pixels and over latents.
 
 # %%
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_course.visible.callables import Linear, LinearEncoder
 from vae_lessons import plotting
 
 import matplotlib.pyplot as plt
 import torch
 from torch.distributions import Bernoulli
+from torch.nn import functional as F
 
 # %% [markdown]
 # ## 1. The bound, with one sample
@@ -223,7 +226,7 @@ plotting.show(
 #
 # - `"diverged"`: training blew up. What is left is not finite, or tens of nats worse than one picture for all, with no latents at all;
 # - `"collapsed"`: the decoder does not listen. Whatever the code says, it draws as well as one picture for all would do, and no better;
-# - `"overfitting"`: further epochs made it better on training digits and worse on unseen ones;
+# - `"overfitting"`: since its best epoch on unseen digits it got better on training digits and worse on unseen ones;
 # - `"healthy"`: none of these. It need not be the best VAE one could have.
 #
 # Differences of less than 1.5 nats are noise; every difference that matters here is more than 3. The loss that was recorded is the one that the run minimised: β may have been other than 1, and may have changed.
@@ -242,13 +245,13 @@ def diagnose(loss, train_elbo, held_elbo, rate, blind):
     """One of "diverged", "collapsed", "overfitting", "healthy" for each of R runs."""
     ### BEGIN SOLUTION
     words = []
-    for held, end_rate in zip(held_elbo, rate, strict=True):
-        cost = -held[-1]
+    for train, held, end_rate in zip(train_elbo, held_elbo, rate, strict=True):
+        cost, best = -held[-1], held.argmax()
         if not cost < blind + 20:  # true of nan as well
             words.append("diverged")
         elif cost - end_rate > blind - 3:  # the distortion: has the code helped?
             words.append("collapsed")
-        elif held.max() - held[-1] > 2.5:  # it was better before
+        elif held[best] - held[-1] > 3 and train[-1] - train[best] > 3:  # since the best epoch
             words.append("overfitting")
         else:
             words.append("healthy")

@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 08](../notebooks/08_inside_the_latent_space.ipynb); everything you need is there. The last two ask for a judgement: which statements hold, and whether two encoders are one and the same.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("latent/traverse")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural: the unit is the nat.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_lessons import data
 
 import torch
@@ -34,7 +36,7 @@ from torch.distributions import MultivariateNormal, Normal
 # %% [markdown]
 # ## 1. A traversal in the latent's own units
 #
-# *2 points, 8 minutes.* To see what a latent does, change it alone and decode. A fair traversal covers the range in which the decoder was trained: it goes through the middle of where this latent's posterior means lie,
+# *2 points, 8 minutes.* To see what a latent does, change it alone and decode. A fair traversal covers the range in which the decoder was trained: it goes through the mean of this latent's posterior means,
 # in steps of their standard deviation (with $N-1$, as `std` computes it). Return the codes to decode, one row for each step.
 #
 # | argument | shape | meaning |
@@ -42,13 +44,13 @@ from torch.distributions import MultivariateNormal, Normal
 # | `z` | `(d,)` | the code of one picture |
 # | `index` | a whole number | the latent to change, counted from 0 |
 # | `mu` | `(N, d)` | posterior means of N pictures |
-# | `steps` | `(K,)` | how many standard deviations from the middle, such as −2 or 0.5 |
+# | `steps` | `(K,)` | how many standard deviations from that mean, such as −2 or 0.5, in any order |
 # | *returns* | `(K, d)` | the codes along the way |
 
 
 # %%
 def traverse(z, index, mu, steps):
-    """Codes (K, d): the picture's code z, with one latent at `steps` standard deviations from the middle of its range."""
+    """Codes (K, d): the picture's code z, with one latent at `steps` standard deviations from its mean."""
     ### BEGIN SOLUTION
     codes = z.repeat(len(steps), 1)
     codes[:, index] = mu[:, index].mean() + steps * mu[:, index].std()
@@ -121,14 +123,14 @@ check("latent/linear_vae", linear_vae)
 # %%
 (digits, _), _ = data.digits()
 variance, lengths, rates = linear_vae(torch.linalg.eigvalsh(torch.cov(digits.double().T, correction=0)), 16)
-print(f"pixel noise {variance.item():.4f}; rates of the first, fourth and sixteenth latent:", end=" ")
-print(", ".join(f"{rates[j].item():.2f}" for j in (0, 3, 15)), f"of {rates.sum().item():.1f} nats in all")
+print(f"pixel noise {float(variance):.4f}; rates of the first, fourth and sixteenth latent:", end=" ")
+print(", ".join(f"{float(rates[j]):.2f}" for j in (0, 3, 15)), f"of {float(sum(rates)):.1f} nats in all")
 
 # %% [markdown]
 # ## 4. Total correlation, from draws
 #
 # *3 points, 15 minutes.* With more than two latents no grid is fine enough, but draws will do. Given the encoder's output for all N pictures and M draws of $q(z)$, return $\log q(z)$ of each draw, and the estimate of the
-# total correlation $\mathrm{KL}(q(z)\,\Vert\,\prod_j q(z_j))$ that is an average over the draws. Work with logarithms throughout: in twenty dimensions densities underflow. Total correlation is what some VAEs put an extra weight on,
+# total correlation $\mathrm{KL}(q(z)\,\Vert\,\prod_j q(z_j))$ that is an average over the draws. Work with logarithms throughout: with several hundred latents a density is smaller than any number that the computer holds. Total correlation is what some VAEs put an extra weight on,
 # and this density is where their code goes wrong.
 #
 # | argument | shape | meaning |
@@ -176,8 +178,8 @@ for silent in (0, 4):
 # 2. the posterior means are uncorrelated over the pictures: $\operatorname{Cov}(\mu_1, \mu_2) = 0$;
 # 3. without knowing the picture, $z_1$ and $z_2$ are independent: $q(z) = q(z_1)\,q(z_2)$.
 #
-# The encoders may be of any kind, so $q(z\mid x_n) = \mathcal N(\mu_n, \Sigma_n)$ comes with a full covariance. A statement that holds here holds up to rounding; one that fails, fails by far
-# (covariances of over 0.01, total correlations of over 0.02 nats). Of the three, one implication is true and many are only believed: your function has to look.
+# The encoders may be of any kind, so $q(z\mid x_n) = \mathcal N(\mu_n, \Sigma_n)$ comes with a full covariance. A statement that holds here holds up to rounding (covariances below 0.00001); one that fails, fails by far
+# (a covariance of over 0.01, plus or minus, or a total correlation of over 0.02 nats). Some implications between the three are true, and others are only believed: your function has to look.
 #
 # | argument | shape | meaning |
 # |---|---|---|
@@ -194,9 +196,10 @@ def statements(mu, covariance):
     for means, Sigma in zip(mu.double(), covariance.double(), strict=True):
         diagonal = (Sigma[:, 0, 1].abs() < 1e-4).all()
         uncorrelated = torch.cov(means.T)[0, 1].abs() < 1e-4
-        z = torch.cartesian_prod(*means.T)[:, None]  # (N², 1, 2): a picture's z1 with any other's z2
-        log_q = MultivariateNormal(means, Sigma).log_prob(z).logsumexp(1) - math.log(len(means))
         sigma = Sigma.diagonal(dim1=-2, dim2=-1).sqrt()
+        places = torch.cat([means, means + sigma])  # (2N, 2)
+        z = torch.cartesian_prod(*places.T)[:, None]  # (4N², 1, 2): near one picture's z1 and any other's z2
+        log_q = MultivariateNormal(means, Sigma).log_prob(z).logsumexp(1) - math.log(len(means))
         log_q_each = Normal(means, sigma).log_prob(z).logsumexp(1) - math.log(len(means))
         answers.append(torch.stack([diagonal, uncorrelated, (log_q - log_q_each.sum(-1)).abs().max() < 1e-4]))
     return torch.stack(answers)
@@ -214,7 +217,7 @@ check("latent/statements", statements)
 #
 # - `"turned"`: by a linear map that leaves the prior $\mathcal N(0, I)$ as it is. A decoder that first undoes it draws the same pictures, and nothing in the loss of a model with a full-covariance $q$ could tell the two apart;
 # - `"affine"`: not so, but by some other invertible map $z \mapsto Az + c$. The same code in other units;
-# - `"different"`: by no such map.
+# - `"different"`: by no such map: none fits, or what fits cannot be undone.
 #
 # What holds, holds up to rounding (an error below 0.001); what fails is off by more than 0.05 for some picture. Before you say that a latent of one model "is" a latent of another, this is the question to ask.
 #
@@ -233,7 +236,7 @@ def turned(z_a, z_b):
         inputs = torch.cat([a, torch.ones(len(a), 1).double()], 1)
         found = torch.linalg.lstsq(inputs, b).solution  # (d + 1, d): A, and c in the last row
         A, c = found[:-1], found[-1]
-        if (inputs @ found - b).abs().max() > 0.01:
+        if (inputs @ found - b).abs().max() > 0.01 or torch.linalg.svdvals(A).min() < 0.01:  # no map, or no way back
             words.append("different")
         elif c.abs().max() < 0.01 and (A @ A.T - torch.eye(len(A))).abs().max() < 0.01:  # rotations and reflections
             words.append("turned")

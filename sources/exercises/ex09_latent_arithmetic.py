@@ -16,14 +16,16 @@
 # Six functions to write, easiest first, and one question to answer in words, which a person marks if you hand it in: about 85 minutes in all.
 # It belongs to [lesson 09](../notebooks/09_latent_arithmetic.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("attribute/vector")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. $N$ counts pictures, $D$ pixels, $d$ latents. Readings and errors are recorded as in the lesson.
 
 # %%
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_lessons import data, plotting
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.faces import draw_factors

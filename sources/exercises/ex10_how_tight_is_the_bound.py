@@ -16,16 +16,18 @@
 # Six functions to write, easiest first, and one question to answer in words: just under 90 minutes in all.
 # It belongs to [lesson 10](../notebooks/10_how_tight_is_the_bound.ipynb); everything you need is there.
 #
-# **How it works.** Write your answer where it says `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on
-# several inputs; run it as often as you like. If the answer is wrong it says how, and if it knows the mistake, it gives you a hint. Any right answer passes,
-# however you write it.
+# **How it works.** Run the first code cell, which has the imports; if a cell later says that `check` is not defined, this one has not been run. Write your answer where it says
+# `raise NotImplementedError`, run the cell, then run the check below it. A check calls your function on several inputs; run it as often as you like. If the answer is wrong it says
+# how, and if it knows the mistake, it tells you more. Any right answer passes, however you write it, if it leaves its arguments as they are.
+#
+# **Stuck?** Run `hint("bound/log_p_x")` in a cell of your own, with the name that stands in the check. It gives one step at a time, three at most, and costs no points.
 #
 # All inputs are PyTorch tensors unless the table says otherwise. All logarithms are natural, and all results in nats per picture unless another unit is asked for. $B$ counts pictures, $K$ draws, $D$ pixels, $d$ latents.
 
 # %%
 import math
 
-from vae_course import check, progress
+from vae_course import check, hint, progress
 from vae_lessons import plotting
 
 import matplotlib.pyplot as plt
@@ -62,7 +64,7 @@ check("bound/log_p_x", log_p_x)
 # %% [markdown]
 # ## 2. A point of the curve
 #
-# *2 points, 12 minutes.* You have recorded $N$ log-weights for each picture, and want the bound with $k$ draws, $\mathcal L_k$, for some $k$ smaller than $N$: a point of the curve that shows whether the bound still climbs. All $N$ draws shall be used, in
+# *2 points, 12 minutes.* You have recorded $N$ log-weights for each picture, and want the bound with $k$ draws, $\mathcal L_k$, for some $k$ smaller than $N$: a point of the curve that shows whether the bound still climbs. As in task 1, log-weights may be as low as −2000. All $N$ draws shall be used, in
 # groups of $k$ consecutive ones (rows 0 to $k-1$, rows $k$ to $2k-1$, and so on; $k$ divides $N$). Return the bound as a mean over the pictures, and its standard error over the pictures, with the sample standard deviation (divided by $B-1$).
 #
 # | argument | shape | meaning |
@@ -110,14 +112,14 @@ plotting.show(
 # %% [markdown]
 # ## 3. Which number goes into the report?
 #
-# *2 points, 12 minutes.* One trained model, binary pictures, and a log file with several numbers. Each row is a dictionary:
+# *2 points, 12 minutes.* One trained decoder, several encoders that were tried with it, binary pictures, and a log file with several numbers. A better encoder may reach a higher bound with fewer draws. Each row is a dictionary:
 #
 # - `pictures`: `"training"` or `"held-out"`;
 # - `quantity`: `"bound"` (logged as $\mathcal L_K$), `"minus bound"` (the same as a loss), or `"reconstruction"` (the mean of $\log p(x\mid z)$ alone);
 # - `z`: what the decoder was given, a `"sample"` of $q(z\mid x)$ or its `"mean"`;
 # - `draws`: $K$; `unit`: `"nats per picture"`, `"nats per pixel"`, `"bits per picture"` or `"bits per pixel"`; `value`: the number.
 #
-# Which row supports the strongest true sentence of the form "on new pictures, $\log p(x)$ is on average at least …"? Return its place in the list, the number for that sentence in nats per picture,
+# Which row supports the strongest true sentence of the form "on new pictures, $\log p(x)$ is on average at least …"? (No two rows tie.) Return its place in the list, the number for that sentence in nats per picture,
 # and the same in *bits per dimension*, as papers have it: what the picture costs at most to encode, in bits (1 bit is $\log 2 = 0.693$ nats), divided by the number of pixels. (Take the averages as exact; standard errors were task 2.)
 #
 # | argument | shape | meaning |
@@ -179,7 +181,7 @@ def held_out_elbo(x, eps, encode, decode):
     mu, log_var = encode(x)
     logits = decode(mu + (log_var / 2).exp() * eps)  # (K, B, D)
     cost = binary_cross_entropy_with_logits(logits, x.expand_as(logits), reduction="none").sum(-1).mean(0)
-    return -cost - 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(-1)
+    return -cost - 0.5 * (mu**2 + log_var.exp() - 1 - log_var).sum(1)
     ### END SOLUTION
 
 
@@ -189,8 +191,8 @@ check("bound/elbo", held_out_elbo)
 # %% [markdown]
 # ## 5. Which proposal?
 #
-# *3 points, 15 minutes.* The latent has $S$ states, as in section 1 of the lesson, and there are $M$ encoders to draw from, each a row of `proposals`. Choose the one for importance sampling of this picture, with the weights $w = p(z)\,p(x\mid z)/q(z)$ of lesson 10: its mean weight, with $z$ drawn from it, has to be $p(x)$ exactly,
-# and among all such proposals its weights shall vary the least. Then predict how far $\mathcal L_K$ with this proposal lies below $\log p(x)$, by the lesson's rule for small variances (section 1), even where the variance is not small. At least one proposal qualifies.
+# *3 points, 15 minutes.* The latent has $S$ states, as in section 1 of the lesson, and there are $M$ encoders to draw from, each a row of `proposals`. Choose the one for importance sampling of this picture, with the weights $w = p(z)\,p(x\mid z)/q(z)$ of lesson 10: its mean weight, with $z$ drawn from it, has to be $p(x)$: not nearly, but up to the computer's rounding. (A proposal that misses some states misses at least 0.0001 of $p(x)$.)
+# Among all such proposals its weights shall have the least variance; no two tie. Then predict how far $\mathcal L_K$ with this proposal lies below $\log p(x)$, by the lesson's rule for small variances (section 1), even where the variance is not small. At least one proposal qualifies.
 # It matters because a proposal that is wrong in the wrong way gives a confident number that is false, and nothing in the numbers shows it.
 #
 # | argument | shape | meaning |
@@ -208,8 +210,8 @@ def choose_proposal(prior, likelihood, proposals, k):
     ### BEGIN SOLUTION
     joint = prior * likelihood  # (S,), which sums to p(x)
     fair = ((proposals > 0) | (joint == 0)).all(1)  # every state that is possible can be drawn
-    weights = torch.where(proposals > 0, joint / proposals, 0.0)
-    variance = (proposals * (weights - joint.sum()) ** 2).sum(1)
+    squares = torch.where(proposals > 0, joint**2 / proposals, 0)  # which sum to the mean of w²
+    variance = squares.sum(1) - joint.sum() ** 2
     variance[~fair] = math.inf
     best = int(variance.argmin())
     return best, variance[best] / (2 * k * joint.sum() ** 2)
@@ -240,7 +242,7 @@ def split_gap(x, weight, mean, log_sigma, mu, log_var):
     """The family gap of a linear VAE and each picture's amortisation gap, in nats."""
     ### BEGIN SOLUTION
     variance = (2 * log_sigma).exp()
-    precision = weight.T @ weight / variance + torch.eye(weight.shape[1], dtype=weight.dtype)  # of every posterior
+    precision = weight.T @ weight / variance + torch.eye(weight.shape[1])  # of every posterior
     family = 0.5 * (precision.diagonal().log().sum() - torch.logdet(precision))
     centre = torch.linalg.solve(precision, weight.T @ (x - mean).T / variance).T  # (B, d)
     away = mu - centre
@@ -274,7 +276,7 @@ print(f"family gap {family:.2f} nats")
 print("amortisation gap      ", amortisation.numpy().round(1))
 print("exact minus both gaps ", (exact - family - amortisation).numpy().round(1))
 print("ELBO by 20,000 draws  ", elbo.numpy().round(1))
-print("log p(x) by 20,000    ", log_p_x(log_likelihood, log_prior, log_q).numpy().round(1))
+print("log p(x) by 20,000    ", torch.as_tensor(log_p_x(log_likelihood, log_prior, log_q)).numpy().round(1))
 print("log p(x) exactly      ", exact.numpy().round(1))
 
 # %% [markdown]

@@ -19,7 +19,7 @@
 # **The question of this lesson: what can a VAE do?** You train one on this computer, in less than a minute if no other program is running. Then you make three kinds of pictures with it: people who do not exist, a path from
 # one face to another, and glasses on a face that never wore any.
 #
-# *You need:* Python, a little PyTorch, and a first course in probability. *Time:* 50 minutes for the core, 10 more for the optional sections, a minute to run.
+# *You need:* Python, a little PyTorch, and a first course in probability. *Time:* 55 minutes for the core, 10 more for the optional sections, a minute to run.
 #
 # ## 1. Is everything installed?
 #
@@ -31,6 +31,7 @@ from vae_lessons import data, plotting
 from vae_lessons.evaluation import LinearProbe
 from vae_lessons.faces import render
 from vae_lessons.latents import interpolate, sample_like
+from vae_lessons.live import live_figure
 from vae_lessons.models import GaussianVAE
 from vae_lessons.training import fit, one_cycle
 from vae_lessons.widgets import Prediction
@@ -101,6 +102,18 @@ plotting.machine()
 # Both are counted in *nats*, the unit of information that goes with the natural logarithm.
 #
 # Minus the loss is called the **ELBO**, for *evidence lower bound*: it is never above the logarithm of the evidence. Training raises this bound.
+#
+# Here is a whole VAE for digits. You can take hold of everything in it: draw a digit, drag the dots of $z$, move $\mu$ and $\sigma$, and watch the picture and both terms of the loss.
+
+# %%
+live_figure("machine")
+
+# %% [markdown]
+# Three things to try:
+#
+# - Set the noise to twice, and press "Draw again" a few times. Does the picture stay the same digit?
+# - Set $\mu$ to 0 and $\sigma$ to 1. The KL is now 0. What has become of the reconstruction?
+# - Change $\beta$. In training, the KL was multiplied by it. Compare the width of the bands, the two terms, and the new pictures below.
 #
 # ## 4. The faces
 #
@@ -380,6 +393,12 @@ figure = plotting.images(rows, row_labels=["held out", "redrawn", "+ glasses"]).
 plotting.show(figure, "Rows: ten people without glasses; redrawn; redrawn with the vector added, all with glasses.")
 
 # %% [markdown]
+# The same for a decoder that was trained before, at the speed of your hand:
+
+# %%
+live_figure("face")
+
+# %% [markdown]
 # In this section, labels were needed only for the direction and the probe. Lesson 09 repeats this with care, and shows
 # data on which such a vector goes wrong.
 #
@@ -455,6 +474,7 @@ print("Each time, over 15 % of drawings have half-drawn glasses, and the vector'
 # | 09 | [Latent arithmetic](09_latent_arithmetic.ipynb) | How well do smile and glasses vectors work? | $z$, decoder |
 # | 10 | [How tight is the bound?](10_how_tight_is_the_bound.ipynb) | How far is the ELBO from $\log p(x)$? | $q(z\mid x)$ against the posterior |
 # | 11 | [Convolutions, colour, and faces that we did not draw](11_convolutions.ipynb) | What does a VAE keep of other people's pictures? | encoder, decoder, reconstruction |
+# | 12 | [Examine a VAE that you did not write](12_examine_a_vae.ipynb) | What does a loss, a model or a training loop really do? | both terms, and the draw |
 #
 # ## 12. Notation
 #

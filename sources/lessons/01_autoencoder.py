@@ -23,7 +23,7 @@
 # You will nudge the codes of both, and read the damage in numbers.
 #
 # *You need:* to have trained a small PyTorch network; covariance, eigenvalues and log-probabilities at the level of a first course.
-# *Time:* 90 minutes for the core, 30 more for the optional sections, a minute or two to run.
+# *Time:* 90 minutes for the core, 35 more for the optional sections, a minute or two to run.
 #
 # You will be asked to predict some results. The stored outputs below would give them away, so first choose *Edit, Clear Outputs of All Cells*.
 
@@ -544,14 +544,12 @@ for name, model in models.items():
 # %%
 mean = {name: {row: value.mean().item() for row, value in found.items()} for name, found in two.items()}
 assert mean["VAE"]["rise at 0.1, spread"] < 0.9 * mean["stopped"]["rise at 0.1, spread"]
-assert mean["VAE"]["rise at 0.5, bulk"] > mean["stopped"]["rise at 0.5, bulk"] + 2
 assert larger["stopped"] > 1.3 * larger["VAE"]
 print("At a tenth of the spread the VAE's cost rises less than 0.9 times as much as the stopped autoencoder's.")
-print("At half the unit of the bulk it rises by over 2 nats more.")
 
 # %% [markdown]
 # The answer depends on the unit. The stopped autoencoder has nearly all its 1s outside its bulk. They stretch its spread, and with it every nudge.
-# The VAE's two units are nearly equal. Measured in the spread, its cost rises less than the stopped autoencoder's; measured in the bulk, it rises more.
+# The VAE's two units are nearly equal. Measured in the spread, its cost rises less than the stopped autoencoder's; measured in the bulk, it rises more in the stored run. (In one run on another machine it rose less there, so no check of this section asserts it. Section 6 asks five seeds.)
 # Neither unit is the true one. A statement such as "the VAE is less brittle" needs its unit.
 #
 # ## 6. Five seeds, trained for longer
@@ -846,12 +844,11 @@ assert blind["VAE"][2] > 0.3
 assert blind["late"][0] > 15
 assert blind["late"][2] > 0.55
 assert blind["late"][1] > 3
-assert blind["VAE"][0] > 2
 assert blind["late"][0] > 3 + max(blind["VAE"][0], blind["stopped"][0])
 print(
     "For over 55 % of held-out digits the late autoencoder's blind cost is lower than the cost through their own code."
 )
-print("On average it is lower by over 15 nats. The VAE's is lower too, by over 2, but the difference is smaller.")
+print("On average it is lower by over 15 nats. The VAE's is lower for over 30 % of them, and differs less on average.")
 
 # %% [markdown]
 # How can codes that were sampled blindly beat the digit's own code? An average of 10,000 probabilities is at most the largest of them. So for each of these digits
@@ -1032,6 +1029,18 @@ print("With other axes, the same pictures.")
 # %% [markdown]
 # The error fixes the plane, not the axes in it. This is the freedom that made the coordinate-wise nudge of section 4 arbitrary. Lesson 08 looks for what, if anything, picks a VAE's axes.
 # **A linear autoencoder with squared error finds PCA's plane.**
+#
+# ## 12. Move through both planes (optional)
+#
+# An autoencoder and a VAE, smaller than above and trained before, to their best epoch or for 450 epochs. Click or drag in a plane, use the sliders, or send both points to the code of a held-out digit. Around the circle are ten points near it.
+
+# %%
+from vae_lessons.live import live_figure
+
+live_figure("planes")
+
+# %% [markdown]
+# Go through both planes with a nudge of 0.1, then of 0.3. Where do the ten pictures stay one digit, and where do they fall apart? Look inside the clouds, at their edges, and in the empty places between them.
 #
 # ## Easy to forget
 #

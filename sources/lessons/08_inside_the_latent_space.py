@@ -19,7 +19,7 @@
 # **The question of this lesson: which of these are true, and what decides the axes of the latent space?** We take the statements apart on exact cases, then measure them on trained VAEs.
 #
 # *You need:* the KL divergence (lesson 04), the ELBO (lesson 05), eigenvectors.
-# *Time:* 90 minutes for the core, 75 more for the optional sections, a minute to run. Clear the stored outputs first.
+# *Time:* 90 minutes for the core, 80 more for the optional sections, a minute to run. Clear the stored outputs first.
 
 # %%
 import copy
@@ -758,6 +758,14 @@ explore(
     "its mean, beside bars of how far the probe's reading of each factor moves. "
     "In most stills several bars are off zero.",
 )
+
+# %% [markdown]
+# All ten latents at once, of a VAE for larger faces that was trained before:
+
+# %%
+from vae_lessons.live import live_figure
+
+live_figure("face")
 
 # %% [markdown]
 # The two-dimensional VAE, point by point. Drag both sliders: what is drawn where two clouds of the map meet?

@@ -1000,6 +1000,14 @@ explore(
 # %% [markdown]
 # On a frowning person without glasses: faint glasses at 0.5, a full pair at 1, and overdone frames at 2. With both vectors at 1 there are a pair and a smile.
 #
+# The figure below has all ten latents of a VAE that was trained before. Put glasses on somebody, then move single latents. Do the glasses stay?
+
+# %%
+from vae_lessons.live import live_figure
+
+live_figure("face")
+
+# %% [markdown]
 # ## 13. A plain autoencoder (optional)
 #
 # Is the VAE's noise needed, or its KL? The rival is a plain autoencoder of the same size, with its own vectors. It is trained with the VAE's reconstruction term, so it is the VAE without noise and without KL. (With the best $\sigma$ at each step, a Gaussian's reconstruction term is $D/2$ times the logarithm of the mean squared error, plus a constant.)

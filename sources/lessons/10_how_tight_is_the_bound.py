@@ -19,7 +19,7 @@
 # **The questions of this lesson: how large is that gap for a real VAE, what causes it, and what should one report?** To answer, we need models whose
 # $\log p(x)$ is known. There are two: a linear one, where it is a formula, and one with two latents, where a fine grid over the latent plane gives it.
 #
-# *You need:* lessons 05 (the bound), 07 (training) and 08 (probabilistic PCA). *Time:* 90 minutes for the core, 50 more for the optional sections, a minute to run.
+# *You need:* lessons 05 (the bound), 07 (training) and 08 (probabilistic PCA). *Time:* 90 minutes for the core, 55 more for the optional sections, a minute to run.
 #
 # The stored outputs below would give the answers away. Take *Edit, Clear Outputs of All Cells* from the menu first.
 
@@ -1125,6 +1125,14 @@ explore(
 # The pixels' frequencies alone show the same. So a picture can be more probable than nearly all typical pictures, and yet be unlike any of them. (Nalisnick et al. 2019
 # found networks, trained on photographs of objects, that give photographs of house numbers a higher likelihood. So likelihood alone is no detector of novelty.) Conversely, one pixel aside is the same digit to you, but its ELBO falls; how much of that is the encoder's was not measured. The data are centred, so your picture must be centred too, before you compare.
 #
+# How does each of eight latents answer to your digit? This VAE was trained before; draw in the left square.
+
+# %%
+from vae_lessons.live import live_figure
+
+live_figure("machine")
+
+# %% [markdown]
 # ## Easy to forget
 #
 # - The average of the weights comes first, then the logarithm. The average of the logarithms is the ELBO again, however many draws.

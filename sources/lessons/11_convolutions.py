@@ -894,7 +894,7 @@ for arm, n in (("600 portraits", 600), ("2000 portraits", 2000), ("base", 6000))
 # - After ten epochs, a $\sigma$ for each pixel gives the better bound and the worse pictures: the judge guesses about glasses.
 # - In the stored network, the judge sees each attribute on under 5 % before its vector and on over 90 % after it; in other trainings, the smile on 81.0 to 94.1 %. But there are two kinds of smile. For twins with a thin smile, the vector of all smiles adds over 30 % to the error of doing nothing.
 #
-# **Back:** [10 · How tight is the bound?](10_how_tight_is_the_bound.ipynb). This is the last lesson; [00 · Start here](00_start_here.ipynb) has the map.
+# **Back:** [10 · How tight is the bound?](10_how_tight_is_the_bound.ipynb). **Next:** [12 · Examine a VAE that you did not write](12_examine_a_vae.ipynb)
 #
 # ## Try it
 #

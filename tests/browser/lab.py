@@ -99,9 +99,11 @@ def server(folder: Path):
     command = [course.PYTHON, "-m", "vae_course.cli", "lab", str(folder), "--"]
     command += ["--no-browser", f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
     command += ["--LabApp.expose_app_in_browser=True"]  # to wait for the end of "Run All Cells"
+    # Two servers of one user would write one workspace file, and one answers 500 when it reads what is half written
+    own = {name: str(folder / name.lower()) for name in course.AT_HOME if name != "MPLCONFIGDIR"}
     with (folder / "lab.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, env=course.environment(OMP_NUM_THREADS="1"), cwd=folder, stdout=log, stderr=log
+            command, env=course.environment(OMP_NUM_THREADS="1", **own), cwd=folder, stdout=log, stderr=log
         )
     try:
         lab = Server(folder, process, port, token)
@@ -128,7 +130,7 @@ class Lesson:
         self.lab, self.name, self.complaints = lab, name, []
         self.page = browser.new_page(viewport={"width": 1300, "height": 1000})
         self.page.set_default_timeout(1000 * PATIENCE)
-        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("console", lambda message: self._note(message.type, f"{message.text} ({message.location['url']})"))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
         self.page.on(
             "requestfailed",

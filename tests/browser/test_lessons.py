@@ -21,6 +21,12 @@ def locate(pixels, colour):
     return np.where((np.abs(pixels - np.array(colour)) < 12).all(-1))
 
 
+def unmoved(pixels, value, shown):
+    """Check that a part of the picture is what it was when the figure's first control had the same value."""
+    change = np.abs(pixels - shown.seen.setdefault(value, pixels)).max()
+    assert change == 0, f"for {shown.values}, where it says {shown.sentence!r}, up to {change} of 255"
+
+
 def ellipse(values, numbers, shown):
     rho, sigma_1, sigma_2 = values["rho"], values["sigma 1"], values["sigma 2"]
     entries = [sigma_1, rho * sigma_2, sigma_2 * math.sqrt(1 - rho**2)]
@@ -89,8 +95,7 @@ def perturbed(values, numbers, shown):
     assert numbers[:3] == [values["face"], values["latent"], values["steps"]]
     assert abs(numbers[3]) <= 1
     pixels = shown.pixels()
-    redrawn = pixels[:, : int(0.24 * pixels.shape[1])].tobytes()  # the left one of the two faces
-    assert shown.seen.setdefault(values["face"], redrawn) == redrawn
+    unmoved(pixels[:, : int(0.24 * pixels.shape[1])], values["face"], shown)  # the left one of the two faces
 
 
 def live_digit(values, numbers, shown):
@@ -130,10 +135,7 @@ def edited(values, numbers, shown):
     assert numbers[0] == values["face"]
     smile, glasses = numbers[1:3], numbers[3:5]
     pixels = shown.pixels()
-    rows = slice(0, int(0.6 * len(pixels)))
-    panels = np.array_split(pixels[rows], 3, axis=1)
-    original = panels[0].tobytes()
-    assert shown.seen.setdefault(values["face"], original) == original
+    unmoved(np.array_split(pixels[: int(0.6 * len(pixels))], 3, axis=1)[0], values["face"], shown)
     if values["smile"] == 2:
         assert smile[1] > smile[0]
     if values["glasses"] == 2:
@@ -155,8 +157,7 @@ def bound(values, numbers, shown):
 def person(values, numbers, shown):
     assert numbers[0] == values["person"]
     (smile, glasses), pixels = (numbers[1:3], numbers[3:5]), shown.pixels()
-    original = np.array_split(pixels[: int(0.6 * len(pixels))], 3, axis=1)[0].tobytes()
-    assert shown.seen.setdefault(values["person"], original) == original
+    unmoved(np.array_split(pixels[: int(0.6 * len(pixels))], 3, axis=1)[0], values["person"], shown)
     assert all(0 <= probability <= 1 for probability in numbers[1:])
     if values["eyeglasses"] == 2:
         assert glasses[1] > 0.5
@@ -164,6 +165,12 @@ def person(values, numbers, shown):
         assert glasses[1] < 0.5
     if all(values[name] == 0 for name in ("smiling", "eyeglasses", "beard", "long_hair")):
         assert smile[0] == smile[1]
+
+
+def means(values, numbers, shown):
+    side, latents = values["side"], values["latents"]
+    assert numbers[:3] == [side, side, latents]
+    close(numbers[3:], [side**2 / latents] * 2)
 
 
 SHOWS = {
@@ -177,6 +184,7 @@ SHOWS = {
     "09": [edited],
     "10": [bound, sent_through],
     "11": [person],
+    "12": [means],
 }
 
 
@@ -191,6 +199,9 @@ def settles(figure, shows):
 
     def check():
         shown = figure.shown()
+        figure.page.wait_for_timeout(200)  # a new picture comes just before its sentence: both have to be there
+        later = figure.shown()
+        assert (later.values, later.sentence, later.png) == (shown.values, shown.sentence, shown.png), "still moving"
         shows(shown.values, shown.numbers, shown)
 
     until(check)

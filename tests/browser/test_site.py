@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import nbformat
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 EXERCISES = sorted(path.stem for path in (ROOT / "exercises").glob("*.ipynb"))
 PHONE = {"width": 390, "height": 800}
-DESKTOP = {"width": 1280, "height": 900}
+DESKTOP = {"width": 1366, "height": 768}
 
 
 # Building and serving
@@ -72,9 +73,23 @@ def address(site, serve):
 
 
 def picture(shade):
+    return encoded(Image.new("L", (600, 300), shade))
+
+
+def encoded(image):
     png = io.BytesIO()
-    Image.new("L", (600, 300), shade).save(png, "png")
+    image.save(png, "png")
     return base64.b64encode(png.getvalue()).decode()
+
+
+def ten_in_a_row():
+    """Two rows of ten pictures of 70 x 80 pixels, each row with a label at the left. Column k has the shade 10 k."""
+    sheet = np.full((180, 860), 255, dtype=np.uint8)
+    for top in (5, 95):
+        sheet[top + 30 : top + 50, 5:50] = 7  # the label
+        for k in range(10):
+            sheet[top : top + 80, 60 + 80 * k : 130 + 80 * k] = 10 * k
+    return Image.fromarray(sheet)
 
 
 def figure(alt, shade, **more):
@@ -89,11 +104,22 @@ def details(words):
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1", "version_major": 2, "version_minor": 0}}
 TABLE = "| what | formula |\n|---|---|\n| size | $\\|x\\| + 1$ |"
 QUESTION = "Is exp(a_b) * c larger, or <b>smaller</b>?"
+NOT_ASKED = "You made no prediction here; pick one above and run this cell again."
+FOLDED = {  # by the line to which the code is folded; None stays open
+    "Code of the question (2 lines)": "guess = Prediction(...)\nguess.ask()",
+    "Code of the figure (2 lines)": "images(\n    x)",
+    "Checks (3 lines)": 'assert x\n\nnp.testing.assert_allclose(x, y)\nprint("x is y")',
+    None: "def half(x):\n    assert x\n    return x / 2",
+}
+
+
+def printed(text):
+    return nbformat.v4.new_output("stream", name="stdout", text=text)
 
 
 def tiny_notebook(described_one_by_one):
-    """Two interactive figures in one cell, with three and two frames; a prediction; a figure with its stills in one
-    picture; a figure whose output contains its stills.
+    """Two interactive figures in one cell, with three and two frames; a prediction, and what answers it; a figure with
+    its stills in one picture; a figure whose output contains its stills; ten pictures in a row; checks; a function.
     """
     words = "Interactive figure, with controls for a."
     shown = [nbformat.v4.new_output("display_data", {**WIDGET, "text/plain": words})]
@@ -112,14 +138,26 @@ def tiny_notebook(described_one_by_one):
     stills = [{"label": f"mu = {k}", "sentence": f"The mean is {k}.", "png": picture(90 + k)} for k in range(4)]
     with_stills = figure("How the mean moves", 99, vae_lessons={"stills": stills})
     with_stills.data |= {**WIDGET, "text/plain": f"{words} As stills"}
-    outputs = (
-        shown,
-        [prediction],
-        [sheet, figure("The sheet's words", 9)],
-        [with_stills, details("How the mean moves")],
+    ten = nbformat.v4.new_output(
+        "display_data", {"image/png": encoded(ten_in_a_row())}, metadata={"image/png": {"alt": "Two rows of ten"}}
     )
-    cells = [nbformat.v4.new_markdown_cell("# Tiny\n\n[Exercise](../work/tiny.ipynb), $x^2$\n\n" + TABLE)]
-    cells += [nbformat.v4.new_code_cell("1", execution_count=1, outputs=group) for group in outputs]
+    answered = f"before\n{QUESTION}\nMeasured: smaller\n{NOT_ASKED}\nafter\n"
+    question, drawn, checks, function = FOLDED.values()
+    code, markdown = functools.partial(nbformat.v4.new_code_cell, execution_count=1), nbformat.v4.new_markdown_cell
+    cells = [
+        markdown("# Tiny\n\n[Exercise](../work/tiny.ipynb), $x^2$\n\n" + TABLE + "\n\n## The question"),
+        code("1", outputs=shown),
+        code(question, outputs=[prediction]),
+        markdown("How it was measured."),
+        code("compute()", outputs=[printed(f"a long line of numbers {'123 ' * 90}")]),
+        code("guess.reveal()\nassert x", outputs=[printed(answered)]),
+        code(checks, outputs=[printed("x is y")]),
+        markdown("(explained)=\nSo it is smaller:\n\n$$" + "+".join(f"x_{{{k}}}" for k in range(80)) + "$$"),
+        code(function),
+        code("1", outputs=[sheet, figure("The sheet's words", 9)]),
+        code("1", outputs=[with_stills, details("How the mean moves")]),
+        code(drawn, outputs=[ten, details("Two rows of ten")]),
+    ]
     state = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
     about = {"language_info": {"name": "python"}, "widgets": state}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
@@ -156,6 +194,12 @@ def test_every_lesson_and_exercise_is_listed_in_order(site):
         links = [link["href"] for link in soup(site / folder / f"{names[0]}.html").select(".bd-docs-nav a[href]")]
         shown = [Path(urlparse(link).path).stem for link in links]
         assert [names[0] if link == "#" else name for link, name in zip(links, shown, strict=True)] == names
+
+
+def test_pages_name_their_language(site):
+    named = {page: soup(site / page).html["lang"] for page in pages(site)}
+    assert {page for page, language in named.items() if language == "ru"} == {"docs/ru/questions.html"}
+    assert set(named.values()) == {"en", "ru"}
 
 
 def test_no_link_is_broken(site):
@@ -219,6 +263,13 @@ def test_exercises_have_no_answers(site, name):
     assert not [line for line in answers if line in text]
 
 
+@pytest.mark.parametrize("name", LESSONS)
+def test_nobody_is_told_to_clear_outputs(site, name):
+    words = soup(site / "notebooks" / f"{name}.html").get_text()
+    assert "Time:" in words
+    assert not re.search("clear (the stored )?outputs|the stored outputs", words, re.IGNORECASE)
+
+
 def test_solutions_are_not_published(site):
     assert not [path for path in site.rglob("*") if "solutions" in path.parts or path.suffix == ".ipynb"]
 
@@ -239,7 +290,7 @@ def test_without_scripts_frames_follow_each_other(tiny):
         assert frame.select_one(".caption-text").get_text() == f"mu = {k}"
         assert frame.select_one(".legend").get_text(strip=True) == f"The mean is {k}."
     assert not page.select(".frame details") or described_one_by_one
-    assert len(page.select("details")) == (5 if described_one_by_one else 2) + 1
+    assert len(page.select("details:not(.folded)")) == (5 if described_one_by_one else 2) + 2
     assert page.get_text().count("Interactive figure, with controls for a.") == 1  # the figure without frames
 
 
@@ -248,6 +299,66 @@ def test_predictions_are_questions_with_choices(tiny):
     assert prediction.p.get_text() == f"Your prediction. {QUESTION}"
     assert prediction.p.strong.get_text() == "Your prediction."
     assert [choice.get_text(strip=True) for choice in prediction.select("li")] == ["*larger*, (2)", "smaller"]
+
+
+def test_code_that_can_be_skipped_is_folded(tiny):
+    page = soup(tiny[0] / "notebooks" / "tiny.html")
+    shown = {code.get_text().strip(): code.find_parent("details") for code in page.select(".cell_input")}
+    for line, source in FOLDED.items():
+        assert (shown[source].summary.get_text() if line else shown[source]) == line
+    assert sum(block is not None for block in shown.values()) == 3
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_words_for_a_figure_come_after_it(site, name):
+    for cell in soup(site / "notebooks" / f"{name}.html").select(".cell:has(.cell_output img)"):
+        code = cell.select_one(".cell_input")
+        assert code.find_parent("details", class_="folded") or len(code.get_text().strip().splitlines()) == 1
+        for words in cell.select("details:not(.folded)"):
+            assert any(words.find_previous("img") is image for image in cell.select("img"))
+
+
+def test_what_answers_a_question_is_in_one_block(tiny):
+    page = soup(tiny[0] / "notebooks" / "tiny.html")
+    answer = page.select_one(".tag_prediction + .answer")
+    printed = [output.get_text().strip() for output in answer.select(".output, .measured")]
+    measured = f"{QUESTION}Measured: smaller"
+    assert printed[1:] == ["before", measured, "after", "x is y"]
+    assert answer.select_one(".measured")["data-choice"] == "1"
+    assert len(answer.select(".cell")) == 3
+    assert [text.get_text().split(":")[0] for text in answer.find_all("p", recursive=False)] == [
+        "How it was measured.",
+        "So it is smaller",
+    ]
+    assert NOT_ASKED not in page.get_text()
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_question_has_its_answer(site, name):
+    page = soup(site / "notebooks" / f"{name}.html")
+    cells = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    questions = page.select(".tag_prediction")
+    assert len(questions) == sum(".ask()" in cell.source for cell in cells) == len(page.select(".answer")) > 0
+    for question in questions:
+        (measured,) = question.find_next_sibling().select(".answer > .cell .measured")
+        asked, said = (
+            [re.sub("[‘’]", "'", words.get_text(strip=True)) for words in part.select("p")]
+            for part in (question.select_one(".cell_output"), measured)
+        )
+        assert asked[0] == "Your prediction." + said[0]
+        assert asked[1 + int(measured["data-choice"])] == said[1].removeprefix("Measured: ")
+    assert NOT_ASKED not in page.get_text()
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_ten_pictures_in_a_row_can_be_two_rows(site, name):
+    page = soup(site / "notebooks" / f"{name}.html")
+    for cell in nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells:
+        grid = re.search(r"plotting\.images\((?!.*columns=(?!10))", cell.get("source", ""))
+        for output in cell.get("outputs", []) if grid and "explore(" not in cell.source else []:
+            if "image/png" in output.get("data", {}):
+                alt = " ".join(output["metadata"]["image/png"]["alt"].split())
+                assert page.find("img", alt=alt).find_parent("picture"), alt
 
 
 def test_links_to_students_copies_lead_to_exercises(tiny):
@@ -312,6 +423,33 @@ def too_wide(page):
     return page.evaluate("() => document.documentElement.scrollWidth - innerWidth") > 0
 
 
+def cut_off(page):
+    """Lines of code and output that do not wrap, and formulas and tables that are cut off or scroll without a cue."""
+    return page.evaluate(
+        """() => {
+          const wide = (part) => part.clientWidth && part.scrollWidth > part.clientWidth + 1;
+          const scrolls = (part) => part.tabIndex === 0 && getComputedStyle(part).overflowX === 'auto'
+            && getComputedStyle(part).backgroundImage.includes('gradient');
+          return [
+            ...[...document.querySelectorAll('.bd-article pre')].filter(wide).map((pre) => `line: ${pre.textContent}`),
+            ...[...document.querySelectorAll(
+                '.bd-article :is(div.math mjx-container, span.math, .pst-scrollable-table-container)')]
+               .filter((part) => wide(part) && !scrolls(part)).map((part) => `${part.tagName}: ${part.textContent}`),
+          ];
+        }"""
+    )
+
+
+def open_everything(page):
+    page.evaluate(
+        """() => {
+          for (const part of document.querySelectorAll('.bd-article details')) part.open = true;
+          for (const button of document.querySelectorAll('.answer-line button')) button.click();
+          scrollTo(0, 0);
+        }"""
+    )
+
+
 LOOKS = """() => {
   const seen = new Set();
   for (const each of document.querySelectorAll('body *')) {
@@ -354,19 +492,23 @@ def hard_to_see(page):
     return violations(page, {"include": [["[data-look]"]]}, runOnly=["color-contrast"])
 
 
-def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, browser):
+@pytest.mark.parametrize("part", [*LESSONS, *EXERCISES, "the rest"])
+def test_every_page_in_light_and_dark_on_desktop_and_phone(site, address, browser, part):
     troubles = []
-    for name in pages(site):
+    named = [name for name in pages(site) if Path(name).stem == part]
+    for name in named or [name for name in pages(site) if Path(name).stem not in (*LESSONS, *EXERCISES)]:
         page = opened(browser, address, troubles, color_scheme="light", reduced_motion="reduce")
         page.goto(address + name)
         settle(page)
         found = not_rendered(page) + hard_to_use(page) + hard_to_see(page)
+        open_everything(page)
         page.emulate_media(color_scheme="dark")
         page.wait_for_timeout(300)  # colours fade
-        found += hard_to_see(page)
+        found += hard_to_see(page) + cut_off(page)
+        found += ["wider than the window"] * too_wide(page)
         page.set_viewport_size(PHONE)
         page.wait_for_timeout(300)
-        found += hard_to_use(page)
+        found += hard_to_use(page) + cut_off(page)
         found += ["wider than a phone"] * too_wide(page)
         troubles += [f"{name}: {what}" for what in found]
         page.context.close()
@@ -498,6 +640,172 @@ def test_frames_can_all_be_seen_without_scripts(tiny, serve, browser):
     assert len(tops) == 3 + 2 + 4
     assert all(after - before >= 200 for before, after in zip(tops, tops[1:], strict=False))
     assert not page.get_by_role("slider").count()
+    page.context.close()
+
+
+one_site = pytest.mark.parametrize("tiny", [False], indirect=True, ids=["described together"])
+
+
+def lesson(tiny, serve, browser, troubles, **options):
+    """The page of the small notebook."""
+    page = opened(browser, address := serve(tiny[0]), troubles, **options)
+    page.goto(address + "notebooks/tiny.html")
+    settle(page)
+    return page
+
+
+@one_site
+def test_predictions_by_mouse(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [])
+    question = page.get_by_role("group", name=f"Your prediction. {QUESTION}")
+    measured, line = page.locator(".measured"), page.get_by_text("Make your prediction above to see what was measured.")
+    for hidden in (measured, page.get_by_text("How it was measured."), page.get_by_text("So it is smaller")):
+        assert not hidden.is_visible()
+    assert page.get_by_text("The sheet's words").count() == 0  # a picture's alt
+    assert page.get_by_role("img", name="The sheet's words").is_visible()
+    assert line.is_visible()
+
+    question.get_by_text("*larger*, (2)").click()
+    wrong = "You predicted: *larger*, (2). What in your reasoning would have to change?"
+    assert measured.locator("p").all_inner_texts() == [QUESTION, "Measured: smaller", wrong]
+    assert measured.is_visible()
+    assert page.get_by_text("So it is smaller").is_visible()
+    assert not line.is_visible()
+    assert page.locator(".prediction [role=status]").inner_text() == f"Measured: smaller. {wrong}"
+    question.get_by_label("smaller").click()
+    assert page.locator(".compared").inner_text() == "You predicted just that."
+    assert not hard_to_use(page) + hard_to_see(page) + troubles
+    page.context.close()
+
+
+@one_site
+def test_predictions_by_keyboard(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [], viewport=PHONE, color_scheme="dark")
+    assert not hard_to_use(page) + hard_to_see(page)
+    first, second = page.get_by_role("radio").all()
+    first.focus()
+    assert not page.locator(".measured").is_visible()  # the focus alone chooses nothing
+    page.keyboard.press("ArrowDown")
+    assert second.is_checked()
+    assert second.evaluate("radio => radio === document.activeElement")
+    assert page.locator(".compared").inner_text() == "You predicted just that."
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".compared").inner_text().startswith("You predicted: *larger*, (2).")
+    assert not too_wide(page)
+    assert not hard_to_use(page) + hard_to_see(page) + troubles
+    page.context.close()
+
+
+@one_site
+def test_an_answer_opens_without_a_prediction(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [])
+    page.get_by_role("radio").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # "Show me anyway"
+    assert page.locator(".compared").inner_text() == "You made no prediction here. You can still make one above."
+    assert page.locator(".measured").is_visible()
+    assert page.evaluate("() => document.activeElement.className").startswith("answer")
+    page.get_by_label("smaller").check()
+    assert page.locator(".compared").inner_text() == "You predicted just that."
+    assert not troubles
+    page.context.close()
+
+
+@one_site
+def test_a_link_into_what_is_closed_opens_it(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [])
+    page.evaluate("() => { document.querySelector('.folded .cell_input').id = 'in-code'; }")
+    for anchor, place in (("explained", page.get_by_text("So it is smaller")), ("in-code", page.locator("#in-code"))):
+        assert not place.is_visible()
+        page.evaluate("anchor => { location.hash = anchor; }", anchor)
+        page.wait_for_timeout(100)
+        assert place.is_visible()
+        assert 0 <= place.bounding_box()["y"] < DESKTOP["height"]
+    page.reload()
+    settle(page)
+    assert not page.get_by_text("So it is smaller").is_visible()  # nothing is kept
+    page.goto(page.url.split("#")[0] + "?from=elsewhere#explained")
+    settle(page)
+    assert page.get_by_text("So it is smaller").is_visible()
+    assert not troubles
+    page.context.close()
+
+
+@one_site
+@pytest.mark.parametrize("options", [{"java_script_enabled": False}, {}], ids=["without scripts", "printed"])
+def test_everything_is_shown_without_scripts_and_in_print(tiny, serve, browser, options):
+    page = opened(browser, address := serve(tiny[0]), [], **options)
+    page.goto(address + "notebooks/tiny.html")
+    page.emulate_media(media="print" if not options else "screen")
+    for words in ("How it was measured.", "Measured: smaller", "So it is smaller"):
+        assert page.get_by_text(words).is_visible()
+    assert not page.get_by_text("Make your prediction above").is_visible()
+    if not options:
+        assert all(code.is_visible() for code in page.locator(".folded .cell_input").all())
+        assert not page.get_by_text("You made no prediction").is_visible()
+    page.context.close()
+
+
+@one_site
+def test_folded_code_opens_by_mouse_and_keyboard(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [])
+    for line in ("Code of the question (2 lines)", "Code of the figure (2 lines)"):
+        summary = page.get_by_text(line)
+        code = page.locator("details", has=summary).locator(".cell_input")
+        assert not code.is_visible()
+        summary.click()
+        assert code.is_visible()
+        page.keyboard.press("Enter")
+        assert not code.is_visible()
+    assert not troubles
+    page.context.close()
+
+
+@one_site
+def test_ten_pictures_in_a_row_are_two_rows_on_a_phone(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [])
+    image = page.get_by_role("img", name="Two rows of ten")
+    size = "image => [image.naturalWidth, image.naturalHeight]"
+    assert image.evaluate(size) == [860, 180]
+    page.set_viewport_size(PHONE)
+    page.wait_for_function("() => document.querySelector('picture img').naturalWidth === 460")
+    assert image.evaluate(size) == [460, 372]
+    narrow = Image.open(tiny[0] / "_images" / image.evaluate("image => image.currentSrc.split('/').pop()"))
+    shades = np.array(narrow.convert("L"))
+    for block, tops in enumerate([(5, 95), (197, 287)]):
+        for top in tops:
+            assert shades[top + 40, 20] == 7  # the label
+            assert [shades[top + 40, 95 + 80 * k] for k in range(5)] == [10 * k + 50 * block for k in range(5)]
+    assert not troubles
+    page.context.close()
+
+
+@one_site
+def test_wide_formulas_and_long_lines_on_a_phone(tiny, serve, browser):
+    page = lesson(tiny, serve, browser, troubles := [], viewport=PHONE)
+    open_everything(page)
+    formula = page.locator(".answer mjx-container")
+    assert formula.evaluate("part => part.scrollWidth > 2 * part.clientWidth")
+    assert not cut_off(page)
+    assert not too_wide(page)
+    formula.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.answer mjx-container').scrollLeft > 0")
+    page.evaluate("() => document.querySelector('.answer mjx-container').removeAttribute('tabindex')")
+    page.add_style_tag(content=".answer pre { white-space: pre !important; overflow: auto; }")
+    assert {line.split(":")[0] for line in cut_off(page)} == {"line", "MJX-CONTAINER"}
+    assert not troubles
+    page.context.close()
+
+
+@one_site
+def test_pages_opened_from_a_disk_work(tiny, browser):
+    page = opened(browser, address := tiny[0].as_uri(), troubles := [])
+    page.goto(f"{address}/notebooks/tiny.html")
+    settle(page)
+    page.get_by_label("smaller").check()
+    assert page.locator(".compared").is_visible()
+    assert not troubles
     page.context.close()
 
 

@@ -16,17 +16,23 @@ def notebook(folder, exercise):
 
 
 def answers(folder, exercise):
-    """The functions that answer the tasks in a notebook; only imports and definitions are run."""
+    """By task: the answer's source, its function's name, and what the notebook defines; only definitions are run."""
     cells = [cell for cell in notebook(folder, exercise).cells if cell.cell_type == "code"]
     names = dict(check for cell in cells if (check := checked(cell.source)))
-    tree = ast.parse("\n".join(cell.source for cell in cells if not cell.source.startswith(("check(", "progress("))))
+    tree = ast.parse(
+        "\n".join(cell.source for cell in cells if not cell.source.startswith(("check(", "hint(", "progress(")))
+    )
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef
     namespace = {}
     exec(compile(ast.Module([node for node in tree.body if isinstance(node, kinds)], []), exercise, "exec"), namespace)
-    return {task: namespace[function] for task, function in names.items()}
+    sources = {name: next(cell.source for cell in cells if f"def {name}(" in cell.source) for name in names.values()}
+    return {task: (sources[name], name, namespace) for task, name in names.items()}
 
 
-SOLUTIONS, STUBS = (
-    {task: function for exercise in EXERCISES for task, function in answers(folder, exercise).items()}
+ANSWERS, _stubs = (
+    {task: answer for exercise in EXERCISES for task, answer in answers(folder, exercise).items()}
     for folder in ("solutions", "exercises")
-)  # by task
+)
+SOLUTIONS, STUBS = (
+    {task: namespace[name] for task, (_, name, namespace) in found.items()} for found in (ANSWERS, _stubs)
+)

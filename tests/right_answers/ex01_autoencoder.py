@@ -1,6 +1,7 @@
 """Right answers to exercise 01, written in other ways than the solution."""
 
 import math
+import statistics
 
 import numpy as np
 import torch
@@ -62,9 +63,9 @@ def nudge_in_units(z, r, eps):
     return standard * std + mean
 
 
-def rise_at_once(encode, decode, x, eps, r, batch_size):
+def rise_one_by_one(encode, decode, x, eps, r, batch_size):
     z = encode(x)
-    before, after = decode(z), decode(z + r * z.std(0) * eps)
+    before, after = (torch.stack([decode(code) for code in codes]) for codes in (z, z + r * z.std(0) * eps))
     loss = nn.BCEWithLogitsLoss(reduction="sum")
     return (loss(after, x) - loss(before, x)) / len(x)
 
@@ -89,7 +90,7 @@ def advise_filter(train, held):
 def advise_slope(train, held):
     words = []
     for t, h in zip(train.tolist(), held.tolist(), strict=True):
-        blocks = [sorted(h[i : i + 6])[2] for i in range(0, len(h), 6)]
+        blocks = [sorted(h[i - 6 : i])[2] for i in range(len(h), 6, -6)][::-1]
         slope = stats.theilslopes(h[-15:])[0]
         if blocks[-1] > min(blocks) + 5:
             words.append("stop earlier")
@@ -98,6 +99,22 @@ def advise_slope(train, held):
         else:
             gap = np.median(h[-9:]) - np.median(t[-9:])
             words.append("more pictures" if gap > 5 else "larger model")
+    return words
+
+
+def advise_medians_of_three(train, held):
+    def level(costs):
+        return [statistics.median(costs[i : i + 3]) for i in range(len(costs) - 2)]
+
+    words = []
+    for t, h in zip(map(level, train.tolist()), map(level, held.tolist()), strict=True):
+        rules = {
+            "stop earlier": h[-1] - min(h) > 5,
+            "train longer": h[-11] - h[-1] > 2,
+            "more pictures": h[-1] - t[-1] > 5,
+            "larger model": True,
+        }
+        words.append(next(word for word, fits in rules.items() if fits))
     return words
 
 
@@ -124,7 +141,7 @@ RIGHT = {
     ),
     "autoencoder/pca": (pca_eigenvectors, pca_truncated, pca_between_pictures),
     "autoencoder/nudge": (nudge_loop, nudge_in_units),
-    "autoencoder/rise": (rise_at_once, rise_by_running_sum),
-    "autoencoder/advise": (advise_filter, advise_slope),
+    "autoencoder/rise": (rise_one_by_one, rise_by_running_sum),
+    "autoencoder/advise": (advise_filter, advise_slope, advise_medians_of_three),
     "autoencoder/compare": (compare_t_test, compare_covariance),
 }

@@ -66,6 +66,14 @@ def units_singular_values(threshold, *, mu):
     return torch.tensor([(squares > threshold).sum(), (along > threshold).sum()]).unbind()
 
 
+def units_projected(mu, threshold):
+    """Variances of the codes along the principal directions, counted in a loop."""
+    numbers = mu.double().numpy()
+    _, directions = np.linalg.eigh(np.cov(numbers.T))
+    along = numbers @ directions
+    return [sum(1 for column in table.T if np.var(column) > threshold) for table in (numbers, along)]
+
+
 def units_large_sample(mu, threshold):
     centred = mu - mu.mean(0)
     return (mu.var(0, correction=0) > threshold).sum(), (
@@ -88,6 +96,13 @@ def repair_distributions(mu, log_var, eps, x, decoder, step, warm_up):
     return -torch.mean(log_p - np.clip(step / warm_up, 0, 1) * rate)
 
 
+def repair_scaled_means(mu, log_var, eps, x, decoder, step, warm_up):
+    logits = decoder(mu + torch.exp(log_var / 2) * eps)
+    pixels, latents = x.shape[1], mu.shape[1]
+    rate = kl_divergence(Normal(mu, torch.exp(log_var / 2)), Normal(0.0, 1.0)).mean() * latents
+    return pixels * F.binary_cross_entropy_with_logits(logits, x) + min(step, warm_up) / warm_up * rate
+
+
 def shortfall_loop(betas, rates, distortions):
     missed = torch.zeros(len(betas))
     for i in range(len(betas)):
@@ -107,13 +122,42 @@ def shortfall_numpy(betas, rates, distortions):
 
 def diagnose_masks(loss, train_elbo, held_elbo, rate, blind):
     end = held_elbo[:, -1]
-    diverged = ~torch.isfinite(end) | (end + blind < -15)
-    collapsed = end + rate + blind < 5
-    overfitting = held_elbo.nan_to_num(-1e9).max(1).values > end + 2
+    diverged = ~torch.isfinite(end) | (end + rate + blind < -15)
+    collapsed = end + rate + blind < 2
+    fell, rose = held_elbo - end[:, None] > 2, train_elbo[:, -1:] - train_elbo > 2
     return [
         "diverged" if a else "collapsed" if b else "overfitting" if c else "healthy"
-        for a, b, c in zip(diverged, collapsed, overfitting, strict=True)
+        for a, b, c in zip(diverged, collapsed, (fell & rose).any(1), strict=True)
     ]
+
+
+def diagnose_smoothed(loss, train_elbo, held_elbo, rate, blind):
+    """Means over three epochs, the least allowance for noise, and the gap at the best epoch against that at the end."""
+    words = []
+    for t, h, r in zip(train_elbo.tolist(), held_elbo.tolist(), rate.tolist(), strict=True):
+        if not math.isfinite(h[-1]) or -h[-1] > blind + 50:
+            words.append("diverged")
+        elif abs(-h[-1] - r - blind) < 1.5:
+            words.append("collapsed")
+        else:
+            t, h = (np.convolve(curve, np.ones(3) / 3, "valid") for curve in (t, h))
+            best = h.argmax()
+            overfits = h[best] - h[-1] > 1.5 and (t - h)[-1] - (t - h)[best] > 3 and t[-1] > t[best] + 1.5
+            words.append("overfitting" if overfits else "healthy")
+    return words
+
+
+def diagnose_train_at_its_best(loss, train_elbo, held_elbo, rate, blind):
+    words = []
+    for t, h, r in zip(train_elbo, held_elbo, rate, strict=True):
+        if not (h[-1] > -blind - 20 and t[-1] > -blind - 20):
+            words.append("diverged")
+        elif -h[-1] - r > blind - 4.5:
+            words.append("collapsed")
+        else:
+            overfits = h[-1] < h.max() - 1.5 and t[-1] > t.max() - 1.5
+            words.append("overfitting" if overfits else "healthy")
+    return words
 
 
 def diagnose_other_order(loss, train_elbo, held_elbo, rate, blind):
@@ -136,8 +180,8 @@ def diagnose_other_order(loss, train_elbo, held_elbo, rate, blind):
 RIGHT = {
     "training/elbo": (elbo_distributions, elbo_loop, elbo_cross_entropy),
     "training/free_bits": (free_bits_maximum, free_bits_relu, free_bits_loop),
-    "training/units": (units_numpy, units_singular_values, units_large_sample),
-    "training/repair": (repair_cross_entropy, repair_distributions),
+    "training/units": (units_numpy, units_singular_values, units_projected, units_large_sample),
+    "training/repair": (repair_cross_entropy, repair_distributions, repair_scaled_means),
     "training/shortfall": (shortfall_loop, shortfall_numpy),
-    "training/diagnose": (diagnose_masks, diagnose_other_order),
+    "training/diagnose": (diagnose_masks, diagnose_smoothed, diagnose_train_at_its_best, diagnose_other_order),
 }

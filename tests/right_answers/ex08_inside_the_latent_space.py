@@ -127,7 +127,7 @@ def turned_procrustes(z_a, z_b):
         between = np.linalg.pinv(a - a.mean(0)) @ (b - b.mean(0))
         if np.allclose(a @ R, b, atol=5e-3):
             words.append("turned")
-        elif np.allclose((a - a.mean(0)) @ between, b - b.mean(0), atol=5e-3):
+        elif np.allclose((a - a.mean(0)) @ between, b - b.mean(0), atol=5e-3) and abs(linalg.det(between)) > 1e-2:
             words.append("affine")
         else:
             words.append("different")
@@ -135,13 +135,15 @@ def turned_procrustes(z_a, z_b):
 
 
 def turned_products(z_b, *, z_a):
-    """Scalar products for the rotations, the rank of all columns for the affine maps."""
+    """Scalar products for the rotations, the rank of each code and of all columns for the affine maps."""
     words = []
     for a, b in zip(z_a, z_b, strict=True):
-        both = torch.cat([a, b], 1).double()
-        singular = torch.linalg.svdvals(both - both.mean(0))
+        ranks = {
+            torch.linalg.matrix_rank(codes - codes.mean(0), atol=2e-2).item()
+            for codes in (a.double(), b.double(), torch.cat([a, b], 1).double())
+        }
         same = (a @ a.T - b @ b.T).abs().max() < 1e-2
-        words.append("Turned" if same else "Affine" if singular[a.shape[1]] < 1e-2 else "Different")
+        words.append("Turned" if same else "Affine" if ranks == {a.shape[1]} else "Different")
     return np.array(words)
 
 

@@ -38,8 +38,9 @@ def climb_loop(log_weights, k):
 
 
 def climb_split(log_weights, k):
-    parts = torch.stack([part.double().exp().mean(0).log() for part in log_weights.split(k)])
-    each = parts.mean(dim=0)
+    top = log_weights.max(dim=0).values.double()
+    parts = torch.stack([(part - top).exp().mean(0).log() for part in log_weights.split(k)])
+    each = top + parts.mean(dim=0)
     return each.mean().item(), (each.var() / each.numel()).sqrt().item()
 
 

@@ -1,16 +1,24 @@
 """Check an answer in a notebook."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from IPython.display import display
 
+from vae_course.cells import failed_definition
+from vae_course.judging.hints import require_task
 from vae_course.judging.judge import judge
 from vae_course.judging.verdict import Verdict
 from vae_course.progress import remember
-from vae_course.tasks import POINTS, exercise_of, library_of, task
+from vae_course.tasks import exercise_of, library_of, task
+from vae_course.visible.outcomes import Kind
 
 __all__ = ["CheckFailed", "check_answer"]
+
+
+EARLIER_ANSWER = (
+    "When it was last run it stopped with {}\nWhat could be judged is only your answer from before. "
+    "Mend that cell, run it, then run this check again."
+)
 
 
 class CheckFailed(AssertionError):
@@ -26,11 +34,12 @@ class CheckFailed(AssertionError):
 
 def check_answer(name: str, function: Callable) -> None:
     """Judge an answer, then record and show the verdict. See `vae_course.check`."""
-    if name not in POINTS:
-        close = get_close_matches(str(name), POINTS, n=1)
-        raise ValueError(f"name: there is no task {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
-    verdict = judge(task(name), function, library=library_of(exercise_of(name)))
-    remember(name, verdict.passed)
+    require_task(name)
+    if error := failed_definition(getattr(function, "__name__", "")):
+        verdict = Verdict(name, Kind.RAISED, "the cell with your answer failed", EARLIER_ANSWER.format(error))
+    else:
+        verdict = judge(task(name), function, library=library_of(exercise_of(name)))
+        remember(name, verdict.passed)
     display(verdict)
     if not verdict.passed:
         raise CheckFailed(verdict)

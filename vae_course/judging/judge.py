@@ -1,19 +1,20 @@
 """Judge an answer from observations of it. Only `judge`, in a notebook, runs a student's code."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from vae_course.judging.task import Mistake, SameMoments, Task
+from vae_course.judging.relations import relation, results_in_another_order
+from vae_course.judging.task import Close, Mistake, SameMoments, Task
 from vae_course.judging.verdict import Verdict
-from vae_course.visible.observe import Observation, Observer, observe_cases, switched_off
+from vae_course.visible.observe import CHANGED, RANDOM, Observation, Observer, observe_cases, switched_off
 from vae_course.visible.outcomes import Failure, Kind
 
-__all__ = ["Key", "conclude", "decide", "judge"]
+__all__ = ["Key", "conclude", "decide", "judge", "wrong_labels"]
 
 TITLES = {
     Kind.NOT_WRITTEN: "not written yet",
@@ -22,6 +23,21 @@ TITLES = {
     Kind.TYPE: "the result is of the wrong type",
     Kind.LIBRARY: "the library's own function called",
 }
+CHANGES_ITS_ARGUMENTS = (
+    "Your results are right, but after the call the caller's own numbers are other ones: {}. Such a fault shows up far "
+    "from its cause. `x += 1`, `x[0] = 1` and methods whose name ends in `_` write into the tensor that was passed."
+)
+DRAWS_OF_ITS_OWN = (
+    "Called twice with the same arguments, your function gave two different results. Does it draw random numbers of "
+    "its own? Where this task needs noise, the noise is an argument."
+)
+CHANCE = "chance decides"
+FOLLOWS_CHANCE = (
+    "In several cases that differ in their random numbers only, the right word is {right!r}. You answer {words}. So "
+    "chance decides: you draw too few, or a limit of yours is too near to what is right. How far may chance move the "
+    "numbers that you compare?"
+)
+FOLLOWS = "\nThis explains the {}. What else differs may come right once this is mended."
 
 
 @dataclass
@@ -62,7 +78,10 @@ class Key:
 
     def arrange(self, observed: list[Observation]) -> list[Observation]:
         """The observations, completed and in the form of the right answer."""
-        concluded = [conclude(self.task.observe, observation) for observation in observed]
+        kept = [
+            {label: array for label, array in found.items() if label not in (CHANGED, RANDOM)} for found in observed
+        ]
+        concluded = [conclude(self.task.observe, observation) for observation in kept]
         return [_arrange(found, expected) for found, expected in zip(concluded, self.right, strict=True)]
 
 
@@ -90,30 +109,87 @@ def decide(key: Key, observed: list[Observation] | Failure) -> Verdict:
     """The verdict on the observations. The function itself is no longer needed."""
     task, cases = key.task, key.cases
     if isinstance(observed, Failure):
-        return Verdict(task.name, observed.kind, TITLES.get(observed.kind, str(observed.kind)), observed.message)
+        text = observed.message
+        if observed.kind is Kind.NOT_WRITTEN:
+            text += f' Stuck? Run `hint("{task.name}")`: it gives one step at a time.'
+        return Verdict(task.name, observed.kind, TITLES.get(observed.kind, str(observed.kind)), text)
+    random = any(RANDOM in found for found in observed)
+    changed = next((str(found[CHANGED]) for found in observed if CHANGED in found), "")
     right, observed = key.right, key.arrange(observed)
-    wrong = _wrong_labels(task, observed, right)
+    wrong = wrong_labels(task, observed, right)
+    if not wrong and changed:
+        return Verdict(task.name, Kind.MISTAKE, CHANGED, CHANGES_ITS_ARGUMENTS.format(changed), CHANGED)
     if not wrong:
         return Verdict(task.name, Kind.PASSED, "passed")
+    if random:
+        return Verdict(task.name, Kind.DIFFERENT, RANDOM, DRAWS_OF_ITS_OWN)
     mistake, complete = _known_mistake(key, observed, wrong)
-    if mistake is not None:
-        rest = "" if complete else f"\nThis explains the {wrong[0]}; something else is wrong as well."
+    by_chance = None if complete else _by_chance(key, observed)
+    if by_chance is not None:
+        return Verdict(task.name, Kind.MISTAKE, CHANCE, by_chance, CHANCE)
+    related, explained = (None, False) if complete else _related(key, observed, wrong)
+    if mistake is not None and not explained:
+        rest = "" if complete else FOLLOWS.format(wrong[0])
         return Verdict(task.name, Kind.MISTAKE, mistake.name, mistake.hint + rest, mistake.name)
-    first = next(number for number in range(len(cases)) if _wrong(task, observed[number], right[number]))
-    return _difference(task, cases[first], observed[first], right[first])
+    bad = [number for number in range(len(cases)) if _wrong(task, observed[number], right[number])]
+    different = _difference(task, cases[bad[0]], observed[bad[0]], right[bad[0]])
+    if related is not None:
+        title, text = related
+        rest = "" if explained else FOLLOWS.format(wrong[0])
+        return replace(different, title=title, message=text + rest)
+    if different.kind is Kind.DIFFERENT and len(bad) < len(cases):
+        return replace(different, message=f"It is right in {len(cases) - len(bad)} of {len(cases)} cases.")
+    return different
 
 
 def _known_mistake(key: Key, observed: list[Observation], wrong: list[str]) -> tuple[Mistake | None, bool]:
     """The mistake that explains the observations, or else the first wrong result; and whether it explains all."""
     task, right, partial = key.task, key.right, None
     for mistake, mistaken in key.mistaken():
-        unexplained = _wrong_labels(task, observed, mistaken)
+        unexplained = wrong_labels(task, observed, mistaken)
         if not unexplained:
             return mistake, True
         usable = mistaken[0].keys() == right[0].keys() == observed[0].keys() and right[0][wrong[0]].dtype.kind == "f"
-        if usable and wrong[0] not in unexplained and wrong == _wrong_labels(task, mistaken, right):
-            partial = partial or mistake  # it explains the first wrong result, and has the same results wrong
+        if usable and partial is None and wrong[0] not in unexplained:
+            others = wrong_labels(task, mistaken, right)  # what else is wrong with this mistake
+            if others == wrong or (set(others) < set(wrong) and "right" not in mistake.hint):
+                partial = mistake  # it explains the first wrong result, and its hint calls no wrong one right
     return partial, False
+
+
+def _by_chance(key: Key, observed: list[Observation]) -> str | None:
+    """Which words are given to cases that differ by chance only, as a text; None if no two of them are."""
+    if key.task.alike is None or not all(one.keys() == key.right[0].keys() for one in observed):
+        return None
+    for label in key.right[0]:
+        words = {}
+        for case, found, right in zip(key.cases, observed, key.right, strict=True):
+            if found[label].dtype.kind != "U" or found[label].ndim:
+                return None
+            kind = key.task.alike(**{name: _double(value) for name, value in case.items()})
+            words.setdefault(kind, (right[label].item(), set()))[1].add(found[label].item().lower())
+        for right, given in words.values():
+            if len(given) > 1:
+                text = ", sometimes ".join(repr(word) for word in sorted(given))
+                return FOLLOWS_CHANCE.format(right=right, words=f"sometimes {text}")
+    return None
+
+
+def _related(key: Key, observed: list[Observation], wrong: list[str]) -> tuple[tuple[str, str] | None, bool]:
+    """What the wrong results have to do with the right ones, as title and text; and whether all have the same."""
+    task, right = key.task, key.right
+    if not isinstance(task.agree, Close) or not all(one.keys() == right[0].keys() for one in observed):
+        return None, False
+    if results_in_another_order(observed, right, task.agree):
+        return ("the results are in another order", "Each number is right, but they come in another order."), True
+    found = [
+        relation([one[label] for one in observed], [one[label] for one in right], key.cases, task.agree)
+        for label in wrong
+    ]
+    if found[0] is None:
+        return None, False
+    title, text = found[0]
+    return (f"the {wrong[0]} {title}", text), all(other == found[0] for other in found)
 
 
 def _arrange(found, right):
@@ -143,7 +219,7 @@ def _wrong(task, found, right):
     ]
 
 
-def _wrong_labels(task, observed, right):
+def wrong_labels(task, observed, right):
     """The labels whose arrays differ in at least one case, in the order of the results."""
     wrong = {label for found, expected in zip(observed, right, strict=True) for label in _wrong(task, found, expected)}
     return [label for label in right[0] if label in wrong]
@@ -172,6 +248,8 @@ def _difference(task, case, found, right):
         text = f"Expected floating-point numbers, got {got.dtype.name}."
         return Verdict(task.name, Kind.DTYPE, f"the {label} has the wrong dtype", text, case=_short(got))
     text = f"For\n{given}\nyours:    {_summary(task, got)}\nexpected: {_summary(task, expected)}"
+    if task.decides:
+        text += f"\n{task.decides(**{name: _double(value) for name, value in case.items()})}"
     return Verdict(task.name, Kind.DIFFERENT, f"the {label} is not right yet", case=text)
 
 

@@ -10,7 +10,7 @@ import torch
 from vae_course.tasks import POINTS
 from vae_course.visible.observe import Observer, values
 
-__all__ = ["Close", "Mistake", "SameMoments", "Task", "rounded_normal", "rounded_uniform"]
+__all__ = ["Close", "Mistake", "SameMoments", "Task", "rounded_normal", "rounded_uniform", "wide"]
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,21 @@ class SameMoments:
             return np.array_equal(found, right)
         if not np.isfinite(found).all():
             return False
-        moments, centre = [], right.mean(0).ravel()
-        for draws in (found, right):
-            flat = draws.reshape(len(draws), -1).astype(np.float64) - centre
-            products = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
-            moments.append(np.concatenate([flat, products], axis=1))
-        difference = np.abs(moments[0].mean(0) - moments[1].mean(0))
-        variance, right_variance = (moment.var(0, ddof=1) for moment in moments)
+        centre = right.mean(0).ravel()
+        means, variances = zip(*(_moments(draws, centre) for draws in (found, right)), strict=True)
+        difference = np.abs(means[0] - means[1])
+        variance, right_variance = variances
         error = np.sqrt((np.minimum(variance, right_variance) + right_variance) / len(right))
         return bool((difference <= self.errors * error + 1e-6).all())
+
+
+def _moments(draws, centre):
+    """The means and variances of all coordinates, measured from a centre, and of all products of two."""
+    flat = draws.reshape(len(draws), -1).astype(np.float64) - centre
+    square = flat**2
+    means = np.concatenate([flat.mean(0), (flat.T @ flat / len(flat)).ravel()])
+    squares = np.concatenate([square.mean(0), (square.T @ square / len(flat)).ravel()])
+    return means, (squares - means**2).clip(0) * len(flat) / (len(flat) - 1)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,10 @@ class Task:
         observe: calls an answer and records what it does.
         agree: whether two arrays count as equal.
         cases: how many cases to draw.
+        decides: for an answer in words: tells, as one sentence, the numbers of a case that decide. It is called like
+            the reference, and shown with a wrong word that no known mistake explains.
+        alike: for an answer in words about something random: what a case is, apart from chance. It is called like
+            `decides`. An answer that gives different words where this is the same follows chance.
         library: full names of the functions of `vae_lessons` that solve the task. They are switched off while
             answers to any task of the exercise run.
     """
@@ -104,6 +114,8 @@ class Task:
     observe: Observer = values
     agree: Callable[[np.ndarray, np.ndarray], bool] = Close()
     cases: int = 6
+    decides: Callable[..., str] | None = None
+    alike: Callable[..., Any] | None = None
     library: tuple[str, ...] = ()
 
     @property
@@ -120,6 +132,21 @@ class Task:
 
 def _size(value):
     return int(np.prod(value.shape)) if hasattr(value, "shape") else 1
+
+
+def wide(
+    draw: Callable[..., dict[str, Any]], *names: str, low: float = -11.0, high: float = 5.0
+) -> Callable[..., dict[str, Any]]:
+    """The same kind of case, but these log-variances, which have no limits, begin with `low` and end with `high`."""
+
+    def drawn(rng: np.random.Generator) -> dict[str, Any]:
+        case = draw(rng)
+        for name in names:
+            numbers = case[name].view(-1)
+            numbers[0], numbers[-1] = low, high
+        return case
+
+    return drawn
 
 
 def rounded_normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.Tensor:

@@ -102,6 +102,14 @@ EXERCISES: dict[str, dict[str, int]] = {
         "convolutions/bits_per_dimension": 3,
         "convolutions/fooled": 3,
     },
+    "ex12_examine_a_vae": {
+        "examine/reductions": 2,
+        "examine/likelihood": 2,
+        "examine/draws": 2,
+        "examine/readings": 3,
+        "examine/validation": 3,
+        "examine/nats": 3,
+    },
 }
 POINTS: dict[str, int] = {name: points for tasks in EXERCISES.values() for name, points in tasks.items()}
 

@@ -134,6 +134,22 @@ OUTPUT_SIZE = Task(
             "In your transposed layers more padding makes the result larger. They go the other way: what do they do "
             "with the rows that a convolution would have added?",
             by_formulas(transposed=lambda n, k, s, p: (n - 1) * s + 2 * p + k),
+            by_formulas(transposed=lambda n, k, s, p: (n - 1) * s + 2 * p - k + 2),
+        ),
+        Mistake(
+            "padding at the wrong moment",
+            "A convolution surrounds the map before its kernel is laid, and a transposed layer cuts after all of its "
+            "kernels are laid. In one of your formulas it is the other way round.",
+            by_formulas(lambda n, k, s, p: (n - k) // s + 1 + 2 * p),
+            by_formulas(transposed=lambda n, k, s, p: (n - 2 * p - 1) * s + k),
+            by_formulas(lambda n, k, s, p: (n - k) // s + 1 + 2 * p, lambda n, k, s, p: (n - 2 * p - 1) * s + k),
+        ),
+        Mistake(
+            "a stride of 2 throughout",
+            "You use a stride of 2 where a layer has another one. The third of the four entries is the layer's own.",
+            by_formulas(lambda n, k, s, p: after_conv(n, k, 2, p), lambda n, k, s, p: after_transposed(n, k, 2, p)),
+            by_formulas(transposed=lambda n, k, s, p: after_transposed(n, k, 2, p)),
+            by_formulas(lambda n, k, s, p: after_conv(n, k, 2, p)),
         ),
         Mistake(
             "only the stride counted",
@@ -144,6 +160,7 @@ OUTPUT_SIZE = Task(
             by_formulas(lambda n, k, s, p: n // s, lambda n, k, s, p: n * s),
             by_formulas(lambda n, k, s, p: -(-n // s), lambda n, k, s, p: n * s),
             by_formulas(lambda n, k, s, p: n // s),
+            by_formulas(lambda n, k, s, p: -(-n // s)),
         ),
         Mistake(
             "steps of a transposed layer miscounted",
@@ -201,7 +218,7 @@ def draw_upsampling(rng, square, channels):
     width = height if square else height + int(rng.choice([-1, 1, 2]))
     batch = int(rng.integers(1, 3))
     numbers = rng.permutation(batch * channels * height * width) + rng.uniform(0.1, 0.9)
-    x = np.round(numbers / 10, 2).reshape(batch, channels, height, width)
+    x = np.round((numbers - numbers.mean()) / 10, 2).reshape(batch, channels, height, width)
     return {"x": torch.tensor(x, dtype=torch.float32)}
 
 
@@ -272,6 +289,10 @@ UPSAMPLING = Task(
             "first channel be all 1 and the others all 0: what does your first channel hold?",
             lambda x: F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2),
             lambda x: reshaped(x.repeat(1, 4, 1, 1), x),
+            lambda x: upsampling(x[:, :1].expand_as(x)),
+            lambda x: upsampling(x.sum(1, keepdim=True).expand_as(x)),
+            lambda x: upsampling(x.mean(1, keepdim=True).expand_as(x)),
+            lambda x: upsampling(x.flip(1)),
         ),
         Mistake(
             "four in a row",
@@ -796,6 +817,9 @@ SIGMA_PER_PIXEL = Task(
             with_sigmas(choose_one=lambda error, held, each: (error**2).mean(1).sqrt().mean()),
             with_sigmas(choose_one=lambda error, held, each: error.abs().mean()),
             with_sigmas(choose_one=lambda error, held, each: error.std()),
+            with_sigmas(choose_one=lambda error, held, each: each.median()),
+            with_sigmas(choose_one=lambda error, held, each: each.min()),
+            with_sigmas(choose_one=lambda error, held, each: each.max()),
             with_sigmas(choose_one=lambda error, held, each: torch.ones(())),
         ),
         Mistake(
@@ -920,6 +944,12 @@ BITS_PER_DIMENSION = Task(
             bits_by(lambda elbo, D, low, high: 8 - elbo * (high - low) / (D * LOG_2)),
         ),
         Mistake(
+            "divided by the volume",
+            "You divide the density by the volume of the cube. A density of 1 from 0 to 1 gives each of the 256 "
+            "numbers the same probability: how many bits is that, and what do you get?",
+            bits_by(lambda elbo, D, low, high: -8 + width_in_bits(low, high) - elbo / (D * LOG_2)),
+        ),
+        Mistake(
             "cell counted once for the whole picture",
             "You count the width of a cell once for a picture. The cube of a picture has D sides.",
             bits_by(lambda elbo, D, low, high: (8 * LOG_2 - math.log(high - low) - elbo) / (D * LOG_2)),
@@ -1011,6 +1041,7 @@ BITS_PER_DIMENSION = Task(
             error_by(lambda bits: bits.mean(1).std() / len(bits)),
             error_by(lambda bits: bits.mean(1).var() / len(bits)),
             error_by(lambda bits: bits.mean(1).std(correction=0)),
+            error_by(lambda bits: bits.mean(1).std() / bits.shape[1] ** 0.5),
         ),
         Mistake(
             "N for N − 1",
@@ -1153,6 +1184,11 @@ def how_often_with_is_right(said, has):
     return torch.stack([right[said].mean(), right[~said].mean()]).nan_to_num()
 
 
+def recall_and_precision(said, has):
+    right = (said == has).double()
+    return torch.stack([right[has].mean(), right[said].mean()]).nan_to_num()
+
+
 def of_all_pictures(said, has):
     return torch.stack([(said & has).double().mean(), (~said & ~has).double().mean()])
 
@@ -1203,6 +1239,12 @@ FOOLED = Task(
             judged_by(fools=lambda rates, has, bar: rates.amax(1) < bar),
         ),
         Mistake(
+            "both rates below not counted",
+            "Your rates are right. A version of which both rates are below the bar is not called fooling. Is it better "
+            "than one with a single low rate?",
+            judged_by(fools=lambda rates, has, bar: (rates < bar).sum(1) == 1),
+        ),
+        Mistake(
             "one rate ignored",
             "Your rates are right. For the second result you look at one of them only. A judge can also see glasses "
             "everywhere.",
@@ -1223,12 +1265,16 @@ FOOLED = Task(
         ),
         Mistake(
             "bar for another number",
-            "Your rates are right. For the second result you compare something else with the bar: a drop from the "
-            "first version, or an error. The bar is for the rates themselves.",
+            "Your rates are right. For the second result you compare something else with the bar, such as a drop "
+            "from the first version, an error, a product, or a gap. The bar is for each of the rates itself.",
             judged_by(fools=lambda rates, has, bar: (rates < bar * rates[0]).any(1)),
             judged_by(fools=lambda rates, has, bar: (rates < rates[0]).any(1)),
             judged_by(fools=lambda rates, has, bar: (rates < rates[0] - (1 - bar)).any(1)),
             judged_by(fools=lambda rates, has, bar: (1 - rates < bar).any(1)),
+            judged_by(fools=lambda rates, has, bar: (1 - rates > bar).any(1)),
+            judged_by(fools=lambda rates, has, bar: rates.prod(1) < bar),
+            judged_by(fools=lambda rates, has, bar: (rates[:, 0] - rates[:, 1]).abs() > bar),
+            judged_by(fools=lambda rates, has, bar: rates[:, 0] < rates[:, 1]),
             judged_by(fools=lambda rates, has, bar: (rates < 0.5).any(1)),
         ),
         Mistake(
@@ -1256,6 +1302,7 @@ FOOLED = Task(
             'You split the pictures by what the judge says. Of those that it calls "with", some are; the task asks of '
             "those that are with, how many it calls so.",
             judged_by(how_often_with_is_right),
+            judged_by(recall_and_precision),
         ),
         Mistake(
             "divided by all pictures",

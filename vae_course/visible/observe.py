@@ -18,9 +18,12 @@ import torch
 
 import vae_course
 import vae_lessons
+from vae_course.visible.noise import FINE, fault_of_noise
 from vae_course.visible.outcomes import Failure, Kind
 
 __all__ = [
+    "CHANGED",
+    "RANDOM",
     "Draws",
     "Gradients",
     "LibraryCalled",
@@ -35,6 +38,8 @@ __all__ = [
 
 Observation = dict[str, np.ndarray]
 Observer = Callable[[Callable, Mapping[str, Any]], Observation]
+CHANGED = "arguments changed"  # label of the names of arguments that hold other values after the call
+RANDOM = "another result at each call"  # label of whether the same inputs gave another result the second time
 LIBRARY_PATHS = (  # of code that the student did not write
     *(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib")),
     *(os.path.dirname(os.path.abspath(package.__file__)) for package in (vae_lessons, vae_course)),
@@ -105,7 +110,10 @@ def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, A
         cases: the inputs by name, in the order of the function's arguments.
     """
     try:
-        return [observe(function, case) for case in cases]
+        observed = [observe(function, case) for case in cases]
+        if not isinstance(observe, Draws) and not _alike(observe(function, cases[0]), observed[0]):
+            observed[0] = observed[0] | {RANDOM: np.array(True)}
+        return observed
     except _NotObservable as error:
         return error.failure
     except LibraryCalled as called:
@@ -115,12 +123,51 @@ def observe_cases(observe: Observer, function: Callable, cases: list[dict[str, A
         path = traceback.extract_tb(error.__traceback__)[-1].filename
         if isinstance(error, NotImplementedError) and not path.startswith(LIBRARY_PATHS):  # libraries raise it too
             return Failure(Kind.NOT_WRITTEN, "The function still raises NotImplementedError.")
-        return Failure(Kind.RAISED, own_lines(error))
+        text = own_lines(error)
+        if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+            text += "\nWas the cell run that imports or defines this name? The imports are in the first cell."
+        return Failure(Kind.RAISED, text)
 
 
 def values(function: Callable, inputs: Mapping[str, Any]) -> Observation:
     """The result, or each of several results, as arrays."""
-    return _plain(_call(function, {name: _fresh(value) for name, value in inputs.items()}))
+    given = {name: _fresh(value) for name, value in inputs.items()}
+    return _plain(_call(function, given)) | _changed(given, inputs)
+
+
+def _changed(given, inputs):
+    """The names of the arguments that the call has changed, if there are any."""
+    changed = [
+        name
+        for name, value in inputs.items()
+        if isinstance(value, torch.Tensor | np.ndarray | list | dict) and not _same(given[name], value)
+    ]
+    return {CHANGED: np.array(", ".join(changed))} if changed else {}
+
+
+def _alike(observation, other):
+    """Whether two observations agree but for rounding, which may differ from call to call."""
+    return observation.keys() == other.keys() and all(
+        np.shape(array) == np.shape(other[label])
+        and (
+            np.allclose(array, other[label], rtol=1e-3, atol=1e-5, equal_nan=True)
+            if array.dtype.kind == other[label].dtype.kind == "f"
+            else np.array_equal(array, other[label])
+        )
+        for label, array in observation.items()
+    )
+
+
+def _same(now, before):
+    if isinstance(before, torch.Tensor | np.ndarray):
+        now = now.detach() if isinstance(now, torch.Tensor) else now
+        now, before = np.asarray(now), np.asarray(before)
+        return np.array_equal(now, before, equal_nan=before.dtype.kind in "fc" and now.dtype.kind in "fc")
+    if isinstance(before, dict):
+        now, before = list(now.items()), list(before.items())
+    if isinstance(before, list | tuple):
+        return len(now) == len(before) and all(map(_same, now, before))
+    return now == before or not isinstance(before, int | float | str)
 
 
 @dataclass(frozen=True)
@@ -152,52 +199,84 @@ class Gradients:
                 gradients = [zero if new is None else new for zero, new in zip(gradients, found, strict=True)]
             for name, gradient in zip(self.names, gradients, strict=True):
                 seen[f"gradient of the {label} for {name}"] = _array(gradient)
-        return seen
+        return seen | _changed(given, inputs)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The results of a random function, and whether the same seed gives the same results again.
+    """The results of a random function, and what is wrong with its noise.
+
+    The function is called again and again with one generator, then once with a new one of the same seed, and once with
+    a new one of another seed.
 
     Args:
-        repeats: the number of calls, whose results are stacked along a new first axis. With 1, the first axis of the
-            result itself counts the draws.
+        calls: the number of calls with one generator, whose results are stacked along a new first axis. With 0, the
+            first axis of the result itself counts the draws.
         gradients: inputs that a gradient should reach.
     """
 
-    repeats: int = 1
+    calls: int = 0
     gradients: tuple[str, ...] = ()
 
     def __call__(self, function: Callable, inputs: Mapping[str, Any]) -> Observation:
+        observe = Gradients(self.gradients) if self.gradients else values
+        going_on = {name: _fresh(value) if isinstance(value, Seed) else value for name, value in inputs.items()}
+        another = {name: Seed(value.number + 1) if isinstance(value, Seed) else value for name, value in inputs.items()}
         with torch.random.fork_rng(devices=[]):  # the student's own random state is unchanged
             torch.manual_seed(0)
-            first = self._calls(values, function, inputs)
-            again = values(function, inputs)
-        seen = first[0] if self.repeats == 1 else _stacked(first)
-        seen |= {f"again {name}": array for name, array in again.items()}
-        if self.gradients:
-            gradients = _stacked(self._calls(Gradients(self.gradients), function, inputs))
-            for name in self.gradients:
-                seen[f"gradient that reaches {name}"] = gradients[f"gradient of the result for {name}"]
-        return seen
+            first, *rest = [observe(function, going_on) for _ in range(self.calls or 2)]
+            again, other = values(function, inputs), values(function, another)
+        if not self.calls:
+            first, *rest, again, other = map(_joined, (first, *rest, again, other))
+        changed = {CHANGED: first.pop(CHANGED)} if CHANGED in first else {}
+        seen = _stacked([first, *rest]) if self.calls else first
+        for name, observation in {"next": rest[0], "again": again, "other": other}.items():
+            seen |= {f"{name} {label}": array for label, array in observation.items() if label == "result"}
+        for name in self.gradients if "result" in seen else ():
+            seen[f"gradient that reaches {name}"] = seen.pop(f"gradient of the result for {name}")
+        return seen | changed
 
     def conclude(self, seen: Observation) -> Observation:
-        """Compare the two calls with the same seed. The judge does this, because the student's process may lie."""
-        draws = {name: array for name, array in seen.items() if not name.startswith("again ")}
-        first = {name: draws[name] if self.repeats == 1 else draws[name][0] for name in draws if "gradient" not in name}
-        same = [np.array_equal(seen[f"again {name}"], array) for name, array in first.items()]
-        draws["same draws again from the same generator"] = np.array(all(same))
-        return draws
+        """Add what is wrong with the noise. The judge does this, because the student's process may lie.
 
-    def _calls(self, observe, function, inputs):
-        seeds = [name for name, value in inputs.items() if isinstance(value, Seed)]
-        return [
-            observe(function, {**inputs, **{name: Seed(inputs[name].number + repeat) for name in seeds}})
-            for repeat in range(self.repeats)
-        ]
+        Numbers made from the wrong noise are not worth a comparison: they become zeros.
+        """
+        draws = {name: array for name, array in seen.items() if not name.startswith(("next ", "again ", "other "))}
+        if "result" not in draws:
+            return draws
+        fault = self._fault(draws["result"], *(seen.get(f"{name} result") for name in ("next", "again", "other")))
+        if fault != FINE:
+            draws = {name: np.zeros_like(array) for name, array in draws.items()}
+        return draws | {"noise": np.array(fault)}
+
+    def _fault(self, draws, following, again, other):
+        first = draws[0] if self.calls and draws.ndim else draws
+        if first.dtype.kind not in "iuf":
+            return FINE
+        if not np.array_equal(first, again):
+            return "other draws from the same seed" if np.isfinite(first).all() else FINE
+        if np.array_equal(first, following) or np.array_equal(first, other):
+            return "the same numbers at every call"
+        comparable = draws.dtype.kind == "f" and draws.ndim > 1 and len(draws) > 1 and np.isfinite(draws).all()
+        if not comparable or np.shape(following) != first.shape or not np.isfinite(following).all():
+            return FINE
+        return fault_of_noise(draws, None if self.calls else following)
+
+
+def _joined(observation):
+    """Draws that come as a list of tensors become one array."""
+    results = {label: array for label, array in observation.items() if label != CHANGED}
+    if len(results) > 1 and len({array.shape for array in results.values()}) == 1:
+        rest = {label: array for label, array in observation.items() if label == CHANGED}
+        return {"result": np.stack(list(results.values()))} | rest
+    return observation
 
 
 def _stacked(observations):
+    if any(
+        len({np.shape(observation.get(name, np.nan)) for observation in observations}) > 1 for name in observations[0]
+    ):
+        raise _NotObservable(Kind.TYPE, "Two calls with the same arguments return results of different shapes.")
     return {name: np.stack([observation[name] for observation in observations]) for name in observations[0]}
 
 
@@ -221,6 +300,8 @@ def _call(function, given):
 def _fresh(value):
     if isinstance(value, Seed):
         return torch.Generator().manual_seed(value.number)
+    if isinstance(value, torch.Generator):
+        return value  # it goes on from call to call
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     return copy.deepcopy(value)

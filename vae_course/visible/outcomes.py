@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
     PASSED = "passed", "right on every drawn input, however it is written"
     MISTAKE = "mistake", "a known mistake; the hint names it and leads on"
-    DIFFERENT = "different", "wrong numbers or words, and no known mistake"
+    DIFFERENT = "different", "wrong numbers or words, and no known mistake; the hint may say how they differ"
     SHAPE = "shape", "a result has the wrong shape"
     TYPE = "type", "a result has the wrong type, or there are too many or too few results"
     DTYPE = "dtype", "words instead of numbers, integers or complex numbers instead of real numbers, or the reverse"
