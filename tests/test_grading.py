@@ -355,6 +355,14 @@ def worker():
     worker.close()
 
 
+@pytest.fixture(scope="module")
+def one_worker():
+    """One for many tests, as it takes seconds to start."""
+    worker = Worker(6, SANDBOX)
+    yield worker
+    worker.close()
+
+
 def run_cell(worker, source, limits=Limits()):  # noqa: B008
     """Run one cell: the failure message and the error, None each if all is well."""
     messages = []
@@ -392,21 +400,91 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
 
 @needs_sandbox
 @pytest.mark.parametrize(
-    ("leave", "find"),
+    "call",
     [
-        ("libc.shmget(4321, 1 << 20, 0o1666)", "libc.shmget(4321, 0, 0)"),
-        ("libc.msgget(4321, 0o1666)", "libc.msgget(4321, 0)"),
-        ("libc.semget(4321, 1, 0o1666)", "libc.semget(4321, 1, 0)"),
-        (
-            "libc.syscall(keys, b'user', b'kl', b'answer', 6, -4)",
-            "libc.syscall(keys + 2, 10, -4, b'user', b'kl', 0)",
-        ),
+        "shmget(4321, 1 << 20, 0o1666)",
+        "msgget(4321, 0o1666)",
+        "semget(4321, 1, 0o1666)",
+        "mq_open(b'/new', 0o102, 0o666, None)",
+        "memfd_create(b'memory', 0)",
+        "syscall(keys, b'user', b'kl', b'answer', 6, -4)",  # a key
+        "syscall(keys + 2, 22, 0, -4, 0, 0)",  # the user's persistent keyring
+        "setxattr(b'/tmp', b'user.answer', b'7', 1, 0)",
+        "setxattr(b'/dev/shm', b'user.answer', b'7', 1, 0)",
+        "syscall(463, -100, b'/tmp', 0, b'user.answer', 0, 0)",  # setxattrat, newer than many libraries
+        "prlimit(1, 9, (ctypes.c_uint64 * 2)(1 << 30, 1 << 30), None)",
+        "setpriority(0, 1, 19)",
+        "setpriority(2, 0, 19)",  # all processes of this user
+        "nice(19)",
+        "sched_setaffinity(1, 8, ctypes.byref(ctypes.c_uint64(1)))",
+        "sched_setscheduler(1, 5, ctypes.byref(ctypes.c_int(0)))",
+        "unshare(0x10000000)",  # CLONE_NEWUSER
+        "setns(0, 0)",
+        "socket(40, 1, 0)",  # to the host of a virtual machine
+        "socket(38, 5, 0)",  # the kernel's cryptography
+        "ptrace(16, 1, 0, 0)",
     ],
-    ids=["shared memory", "messages", "semaphores", "keys"],
 )
-def test_nothing_remains_in_the_kernel(worker, leave, find):
-    assert run_cell(worker, f"{LIBC}assert {leave} >= 0\nassert {find} >= 0") == (None, None)
-    assert run_cell(worker, f"{LIBC}assert {find} < 0, 'seen'") == (None, None)
+def test_calls_that_reach_beyond_a_submission_are_refused(one_worker, call):
+    assert run_cell(one_worker, f"{LIBC}assert libc.{call} == -1") == (None, None)
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))", "a limit"),
+        ("os.nice(5)", "its priority"),
+        ("os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})", "its processors"),
+        ("os.setxattr(FOLDER, 'user.answer', b'7')", "an attribute"),
+        ("os.chmod(FOLDER, 0o700)", "a mode"),
+    ],
+)
+def test_a_worker_notices_what_was_changed(tmp_path, change, what):
+    """Should a call get through all the same."""
+    program = (
+        "import os, resource, sys\nfrom vae_course.visible.worker import state\nFOLDER = sys.argv[1]\n"
+        f"before = state([FOLDER])\nassert state([FOLDER]) == before\n{change}\nassert state([FOLDER]) != before"
+    )
+    if change.startswith("os.sched") and len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("there is one processor only")
+    os.chmod(tmp_path, 0o755)
+    subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
+
+
+@needs_sandbox
+def test_a_change_of_the_worker_costs_it_its_life_and_nobody_a_point(worker):
+    assert run_cell(worker, "1 / 1") == (None, None)
+    first = worker.process.pid
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    psutil.Process(first).children()[0].nice(own + 5)  # from outside, where it is allowed
+    assert run_cell(worker, "1 / 1")[1] is None
+    assert run_cell(worker, f"import os; assert os.getpriority(0, 0) == {own}") == (None, None)
+    assert worker.process.pid != first
+
+
+@needs_sandbox
+def test_nothing_makes_a_submission_less_likely_to_be_ended_first(worker):
+    look = "assert open('/proc/self/oom_score_adj').read() == '1000\\n'\n"
+    assert run_cell(worker, look) == (None, None)
+    error = run_cell(worker, look + "open('/proc/self/oom_score_adj', 'w').write('0')")[1]
+    assert error.endswith("Read-only file system: '/proc/self/oom_score_adj'")
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import multiprocessing as m\nwith m.Pool(2) as pool: assert pool.map(abs, [1, -2]) == [1, 2]",
+        "import torch.utils.data as d\n"
+        "assert len(list(d.DataLoader(torch.zeros(8, 3), batch_size=4, num_workers=2))) == 2",
+        "@torch.compile\ndef double(x): return 2 * x\nassert double(torch.ones(1)) == 2",
+        "import time\nstart = time.monotonic()\n!pip install einops seaborn\nassert time.monotonic() - start < 9",
+    ],
+    ids=["pool", "loader", "compile", "pip"],
+)
+def test_what_works_at_home_works_here(one_worker, source):
+    assert run_cell(one_worker, f"import torch\n{source}") == (None, None)
 
 
 @needs_sandbox
@@ -415,11 +493,10 @@ def test_nothing_remains_in_the_kernel(worker, leave, find):
     [
         ("open('/dev/new', 'w')", "Read-only file system"),
         ("open('/new', 'w')", "Read-only file system"),
-        ("assert libc.mq_open(b'/new', 0o102, 0o666, None) >= 0, 'no queue'", "no queue"),
     ],
 )
 def test_nothing_can_be_left_elsewhere(worker, forbidden, error):
-    assert error in run_cell(worker, LIBC + forbidden)[1]
+    assert error in run_cell(worker, forbidden)[1]
 
 
 @pytest.mark.long
@@ -427,8 +504,7 @@ def test_nothing_can_be_left_elsewhere(worker, forbidden, error):
 def test_a_flood_of_messages_ends_the_child(worker):
     """The messages are valid, and the next one always comes before a step times out."""
     flood = (
-        "import os, struct\nfrom vae_course.visible.protocol import StepBegun, encode\n"
-        "text = encode(StepBegun(0))[8:] + b' ' * 1_000_000\ntext = struct.pack('!Q', len(text)) + text\n"
+        "import os\nfrom vae_course.visible.protocol import StepBegun, encode\ntext = encode(StepBegun(0))\n"
         "while True:\n    for descriptor in range(3, 256):\n"
         "        try: os.write(descriptor, text)\n        except OSError: pass"
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vae_course.visible.protocol import (
-    LENGTH,
+    LENGTHS,
     CellRan,
     ChildEnded,
     Finished,
@@ -23,7 +23,7 @@ MESSAGES = [
     StepBegun(3),
     CellRan(None),
     CellRan("ValueError: é"),
-    TaskObserved([{"result": ["<f8", [1], "AAAAAAAA8D8="]}]),
+    TaskObserved([{"result": ["<f8", [1]]}], b"\0\0\0\0\0\0\xf0?"),
     TaskFailed("raised", "oh"),
     Finished(),
     ChildEnded(-9, 0.5, 1 << 20),
@@ -39,8 +39,8 @@ def test_messages_arrive_as_they_were_sent_even_byte_by_byte():
     assert not buffer
 
 
-def framed(text: bytes) -> bytearray:
-    return bytearray(LENGTH.pack(len(text)) + text)
+def framed(text: bytes, data: bytes = b"") -> bytearray:
+    return bytearray(LENGTHS.pack(len(text), len(data)) + text + data)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -235,10 +236,27 @@ def _named(path, name):
 
 @app.command("grade")
 def grade_class(
-    submissions: Annotated[Path, typer.Argument(help="The folder of submissions: SUBMISSIONS/STUDENT/EXERCISE.ipynb.")],
+    submissions: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of submissions (SUBMISSIONS/STUDENT/EXERCISE.ipynb), or the folder or zip archive that "
+            "Canvas, Moodle, Blackboard or Brightspace downloads."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="The folder for grades, feedback and the report. A stopped run continues there.")
     ],
+    roster: Annotated[
+        Path | None, typer.Option(help="A CSV file with everybody in the class: id, name, login or folder.")
+    ] = None,
+    student: Annotated[
+        list[str] | None, typer.Option(help="Mark only this student, anew. Repeatable. The others' results stay.")
+    ] = None,
+    keep: Annotated[str, typer.Option(help="Which of several hand-ins counts: best or last.")] = "best",
+    due: Annotated[
+        datetime | None,
+        typer.Option(help="The deadline, to list days late.", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
+    ] = None,
     root: Root = Path(),
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the inputs. Default: secret, kept in OUT.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="How many submissions to run at once.")] = os.cpu_count() or 1,
@@ -255,7 +273,7 @@ def grade_class(
         ),
     ] = False,
 ) -> None:
-    """Mark a class. Writes grades.csv, totals.csv, feedback/, report.json and results.sqlite into OUT.
+    """Mark a class. Writes grades.csv, totals.csv, class.html, feedback/, report.json and results.sqlite into OUT.
 
     Exit code 0: everything was marked; 4: the run is complete, but some items need your attention and may be unmarked
     (they are listed); 3: there is no sandbox for students' code, so nothing was run on that machine; 1: an error
@@ -263,10 +281,13 @@ def grade_class(
     """
     if not hasattr(os, "fork"):
         raise typer.Exit(_fail("marking forks processes, which Windows cannot do: run it under Linux or WSL"))
-    from vae_course.grading.run import grade
+    from vae_course.grading.remarks import printable
+    from vae_course.grading.run import Keep, grade
     from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox
     from vae_course.grading.submissions import GradingError
 
+    if keep not in list(Keep):
+        raise typer.BadParameter("expected best or last", param_hint="--keep")
     sandbox = Sandbox.detect()
     if no_sandbox and dask is not None:
         typer.echo("vae-lessons: workers without a working bubblewrap will still run students' code", err=True)
@@ -285,17 +306,21 @@ def grade_class(
             gradebook=gradebook,
             sandbox=sandbox,
             no_sandbox=no_sandbox,
+            roster=roster,
+            only=student or (),
+            keep=Keep(keep),
+            due=due and (due if due.hour or due.minute else due.replace(hour=23, minute=59)),
         )
     except NoSandbox as error:
-        _fail(str(error))
+        _fail(printable(str(error)))
         raise typer.Exit(3) from error
     except GradingError as error:
-        raise typer.Exit(_fail(str(error))) from error
+        raise typer.Exit(_fail(printable(str(error)))) from error
     except KeyboardInterrupt:
         typer.echo("vae-lessons: interrupted; results so far are kept, and the same command continues", err=True)
         raise typer.Exit(130) from None
     for trouble in summary.troubles:
-        typer.echo(f"vae-lessons: {trouble}", err=True)
+        typer.echo(f"vae-lessons: {printable(trouble)}", err=True)
     unchanged = f", {summary.unchanged} marked before" if summary.unchanged else ""
     noun = "submission" if summary.marked == 1 else "submissions"
     typer.echo(f"{summary.marked} {noun} marked in {summary.seconds:.0f} s{unchanged}. Results: {out}")

@@ -22,6 +22,7 @@ from nbgrader.preprocessors import (
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from vae_course.files import write_notebook
+from vae_course.grading.remarks import Remark, printable
 from vae_course.grading.results import Grades
 from vae_course.grading.submissions import Exercise, GradingError, Unreadable, read_bytes, read_notebook
 from vae_course.notebooks import answer_id, cell_id, check_id
@@ -30,7 +31,7 @@ from vae_course.visible.outcomes import Kind
 __all__ = ["write_gradebook"]
 
 
-def write_gradebook(path: Path, root: Path, grades: Grades, exercises: dict[str, Exercise]) -> list[str]:
+def write_gradebook(path: Path, root: Path, grades: Grades, exercises: dict[str, Exercise]) -> list[tuple[str, Remark]]:
     """Write the points into nbgrader's gradebook. Each exercise is an assignment of one notebook of the same name.
 
     Points that a person gave are not changed. The notebooks go to `autograded/` beside the gradebook. The solved
@@ -43,7 +44,7 @@ def write_gradebook(path: Path, root: Path, grades: Grades, exercises: dict[str,
         exercises: by name.
 
     Returns:
-        A line about each notebook that could not be written.
+        A place and a remark for each notebook that could not be written.
 
     Raises:
         GradingError: the file is not a gradebook, or is in use.
@@ -79,6 +80,10 @@ def _write(path, url, root, grades, exercises):
             previous = _previous_written_answer(folder / f"{exercise.name}.ipynb", exercise)
             written = None
             try:
+                if submission.path is None:  # its file is gone: what was written earlier stays
+                    written = previous
+                    _save(gradebook, submission, marked, exercise, written, previous)
+                    continue
                 notebook = _restored(read_notebook(read_bytes(submission.path)), exercise)
                 written = _written_answer(notebook, exercise)
                 _write_notebook(folder, submission, url, notebook, marked, exercise)
@@ -86,9 +91,7 @@ def _write(path, url, root, grades, exercises):
                 (folder / f"{exercise.name}.ipynb").unlink(missing_ok=True)
             except Exception as error:  # nbgrader rejects some notebooks
                 name = f"{submission.student}/{submission.exercise}"
-                troubles.append(
-                    f"{name}: its grades are in the gradebook, but its notebook is not ({str(error)[:200]})"
-                )
+                troubles.append((name, Remark("no notebook", printable(str(error)[:200]))))
             _save(gradebook, submission, marked, exercise, written, previous)
         gradebook.db.commit()
     return troubles

@@ -1,7 +1,7 @@
 """Mark one submission. A worker observes the answers; this process judges them and runs no student's code."""
 
 import atexit
-import base64
+import math
 import pickle
 import queue
 import re
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_course import tasks
+from vae_course.grading.remarks import Remark, printable
 from vae_course.grading.sandbox import TIME_USED_UP, Limits, Sandbox, Worker
 from vae_course.grading.submissions import Contents, Exercise, clean
 from vae_course.judging.judge import Key, decide
@@ -32,13 +33,15 @@ from vae_course.visible.protocol import (
     TaskObserved,
 )
 
-__all__ = ["Marked", "Result", "close_workers", "mark", "mark_on_cluster", "unmarked"]
+__all__ = ["Marked", "Result", "better", "close_workers", "mark", "mark_on_cluster", "unmarked"]
 
 DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
-NOT_JUDGED = (Kind.MISSING, Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
+LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
+NOT_JUDGED = (Kind.MISSING, *LOST)
+SHORTAGE = re.compile(r"^(MemoryError|OSError|BlockingIOError|RuntimeError: can't start new thread)\b", re.M)
 MAX_TEXT = 4000  # characters in a message
-MAX_LISTED = 5  # remarks about cells that were left out
+MAX_SHOWN = 60  # characters of a cell in a remark
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
 NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
 NOT_ARRAYS = Failure(Kind.TYPE, "The result could not be read as numbers.")
@@ -74,19 +77,46 @@ class Marked:
         remarks: notes for the instructor.
         seconds: how long the student's code ran.
         bytes: its peak memory.
+        lost: whether something was lost to a lack of time or memory or to a crash, for which other submissions may be
+            to blame.
     """
 
     results: list[Result]
     answers: dict[str, str] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
     seconds: float = 0.0
     bytes: int = 0
+    lost: bool = False
+
+    @property
+    def points(self) -> float:
+        """The points of all tasks together."""
+        return sum(result.points for result in self.results)
+
+    @property
+    def readable(self) -> bool:
+        """Whether there was anything to mark."""
+        return any(result.verdict is not Kind.UNREADABLE for result in self.results)
 
 
-def unmarked(exercise: Exercise, kind: Kind, reason: str) -> Marked:
-    """The same verdict on every task of a submission that cannot be marked."""
-    results = [Result(task, 0.0, float(points), kind, reason) for task, points in exercise.points.items()]
-    return Marked(results, remarks=[reason])
+def unmarked(exercise: Exercise, reason: str) -> Marked:
+    """The same verdict on every task of a submission that cannot be read."""
+    text = f"The file could not be marked: {reason}."
+    results = [Result(task, 0.0, float(points), Kind.UNREADABLE, text) for task, points in exercise.points.items()]
+    return Marked(results, remarks=[Remark("unreadable", reason)])
+
+
+def better(first: Marked, alone: Marked) -> Marked:
+    """The second outcome of a submission, run alone, with what it had passed beside others."""
+    results = [
+        one if one.verdict is Kind.PASSED else two for one, two in zip(first.results, alone.results, strict=True)
+    ]
+    rescued = [
+        Remark("rescued", two.task)
+        for one, two in zip(first.results, alone.results, strict=True)
+        if one.verdict in LOST and two.verdict is Kind.PASSED
+    ]
+    return replace(alone, results=results, remarks=[*rescued, *alone.remarks], lost=False)
 
 
 def mark(
@@ -96,6 +126,7 @@ def mark(
     limits: Limits,
     sandbox: Sandbox,
     hidden: Sequence[Path] = (),
+    alone: bool = False,
 ) -> Marked:
     """Mark one submission with a worker of this process.
 
@@ -106,18 +137,24 @@ def mark(
         limits: limits for the submission.
         sandbox: the sandbox for the worker.
         hidden: folders that students' code must not see.
+        alone: nothing else is running, and the worker must be a fresh one.
     """
     runner = _Runner(exercise, contents, seed)
     with _borrowed_worker(sandbox, tuple(hidden)) as worker:
+        if alone:
+            worker.close()
         runner.run(worker, limits)
     outcomes = runner.conclude()
     with _JUDGING:
         results = [_result(_key(task, seed), outcomes.get(task, NO_CELL)) for task in exercise.points]
-    remarks = [*contents.remarks, *runner.remarks()]
-    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes)
+    remarks = [*contents.remarks, *runner.remarks(results)]
+    lost = bool(runner.failed) or any(
+        result.verdict in LOST or (result.verdict is Kind.RAISED and SHORTAGE.search(result.hint)) for result in results
+    )
+    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost)
 
 
-def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=()) -> Marked:
+def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(), alone=False) -> Marked:
     """Mark one submission on a worker of a Dask cluster, in the sandbox of its machine.
 
     Raises:
@@ -126,7 +163,7 @@ def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(
     sandbox = _sandbox_of_this_process()
     if not no_sandbox:
         sandbox.require()
-    return mark(exercise, contents, seed, limits, sandbox, hidden)
+    return mark(exercise, contents, seed, limits, sandbox, hidden, alone)
 
 
 _sandbox_of_this_process = cache(Sandbox.detect)
@@ -197,19 +234,31 @@ class _Runner:
                     outcomes[task] = self.failed[step.number]
                 elif missing and step.number in self.errors:
                     outcomes[task] = Failure(Kind.RAISED, self.errors[step.number])
+                elif step.number in self.errors and _raised(outcomes.get(task)):
+                    text = (
+                        f"{outcomes[task].message}\nBefore that, a line of the cell failed: {self.errors[step.number]}"
+                    )
+                    outcomes[task] = Failure(Kind.RAISED, text[:MAX_TEXT])
                 elif isinstance(step, ObserveTask) and task not in outcomes:
                     outcomes[task] = TIME_USED_UP
         return outcomes
 
-    def remarks(self) -> list[str]:
-        """Lines about the cells that were left out."""
-        left_out = [
-            f"a cell was left out ({self.failed[step.number].kind}): {step.source.strip().splitlines()[0][:60]}"
-            for step in self.contents.steps
-            if isinstance(step, RunCell) and not step.answers and step.number in self.failed
-        ]
-        more = len(left_out) - MAX_LISTED
-        return left_out[:MAX_LISTED] + ([f"{more} more cells were left out"] if more > 0 else [])
+    def remarks(self, results: list[Result]) -> list[Remark]:
+        """Remarks about the answers that were lost, the cells that were left out, and the lines that failed."""
+        remarks = [Remark("lost", f"{result.task}: {result.verdict}") for result in results if result.verdict in LOST]
+        raised = {result.task for result in results if result.verdict is Kind.RAISED}
+        for step in self.contents.steps:
+            if isinstance(step, RunCell) and step.number in self.failed and not step.answers:
+                first_line = printable(step.source.strip().splitlines()[0][:MAX_SHOWN])
+                remarks.append(Remark("left out", f"{self.failed[step.number].kind}: {first_line}"))
+            elif isinstance(step, RunCell) and step.number in self.errors and not raised & {*step.answers}:
+                last_line = self.errors[step.number].strip().rpartition("\n")[2]
+                remarks.append(Remark("line failed", printable(last_line[:MAX_SHOWN])))
+        return remarks
+
+
+def _raised(outcome):
+    return isinstance(outcome, Failure) and outcome.kind is Kind.RAISED
 
 
 def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] | Failure:
@@ -218,15 +267,19 @@ def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] 
         kind = Kind(message.kind) if message.kind in REPORTED_BY_CHILDREN else Kind.RAISED
         return NO_FUNCTION if kind is Kind.MISSING else Failure(kind, clean(message.message)[:MAX_TEXT])
     try:
-        return [{str(label): _decode_array(*array) for label, array in case.items()} for case in message.cases]
+        place, cases = 0, []
+        for case in message.cases:
+            cases.append({})
+            for label, (name, shape) in case.items():
+                if not DTYPE.fullmatch(name):
+                    raise ValueError("not a plain dtype")
+                dtype = np.dtype(name)
+                array = np.frombuffer(message.data, dtype, math.prod(shape), place) if math.prod(shape) else []
+                cases[-1][str(label)] = np.asarray(array, dtype).reshape(shape)
+                place += dtype.itemsize * math.prod(shape)
+        return cases
     except Exception:  # whatever was sent is not an answer
         return NOT_ARRAYS
-
-
-def _decode_array(dtype, shape, data):
-    if not DTYPE.fullmatch(dtype):
-        raise ValueError("not a plain dtype")
-    return np.frombuffer(base64.b64decode(data, validate=True), dtype=np.dtype(dtype)).reshape(shape)
 
 
 def _result(key: Key, observed: list[Observation] | Failure) -> Result:

@@ -2,12 +2,17 @@
 
 import platform
 import secrets
+import sqlite3
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from difflib import get_close_matches
+from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -15,8 +20,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vae_course.grading.marking import Marked, close_workers, mark, mark_on_cluster, unmarked
+from vae_course.grading.collect import HandIn, Student, collect, read_roster
+from vae_course.grading.marking import Marked, better, close_workers, mark, mark_on_cluster, unmarked
+from vae_course.grading.remarks import Remark, grouped, printable
 from vae_course.grading.results import (
+    Attempt,
     Grades,
     Store,
     sources_digest,
@@ -26,22 +34,34 @@ from vae_course.grading.results import (
     write_totals,
 )
 from vae_course.grading.sandbox import PACKAGES, Limits, NoSandbox, Sandbox, WorkerError
+from vae_course.grading.statistics import class_statistics, write_class_page
 from vae_course.grading.submissions import (
     Exercise,
     GradingError,
     Submission,
     Unreadable,
-    find,
     fingerprint,
+    identify,
+    lesson_of,
     read,
     read_bytes,
     read_exercises,
 )
-from vae_course.visible.outcomes import Kind
 
-__all__ = ["Summary", "grade"]
+__all__ = ["Keep", "Summary", "grade"]
 
 DASK_TIMEOUT = 20  # seconds
+
+
+EXPECTED = "expected SUBMISSIONS/STUDENT/EXERCISE.ipynb, or what a learning platform downloads"
+NO_TROUBLE = ("nothing", "rescued")  # remarks that need no attention
+
+
+class Keep(StrEnum):
+    """Which of several hand-ins of one exercise counts."""
+
+    BEST = "best"
+    LAST = "last"
 
 
 @dataclass(frozen=True)
@@ -51,7 +71,7 @@ class Summary:
     Args:
         marked: how many submissions were run.
         unchanged: how many had been marked before.
-        troubles: a line about each problem that needs the instructor's attention.
+        troubles: a line about each kind of problem that needs the instructor's attention.
         sandbox: how students' code was isolated.
         seconds: how long the run took.
     """
@@ -71,13 +91,13 @@ class _Plan:
         fingerprints: of all submissions found.
         todo: submissions to run.
         suspects: submissions to run after those, one by one, because marking was killed while they were running.
-        notes: a line about each submission that was running when marking was killed.
+        remarks: places and remarks.
     """
 
     fingerprints: dict[Submission, str]
     todo: list[Submission] = field(default_factory=list)
     suspects: list[Submission] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    remarks: list[tuple[str, Remark]] = field(default_factory=list)
 
 
 def grade(
@@ -92,13 +112,17 @@ def grade(
     gradebook: Path | None = None,
     sandbox: Sandbox | None = None,
     no_sandbox: bool = False,
+    roster: Path | None = None,
+    only: Collection[str] = (),
+    keep: Keep = Keep.BEST,
+    due: datetime | None = None,
 ) -> Summary:
-    """Mark `submissions/STUDENT/EXERCISE.ipynb` and write the results into a folder.
+    """Mark what a class handed in, and write the results into a folder.
 
     A submission already marked with the same file, seed, limits and version is not run again.
 
     Args:
-        submissions: the folder of submissions.
+        submissions: the folder or zip archive of submissions, as `collect` understands it.
         out: the folder for the results.
         root: the folder of the course.
         seed: seed of the inputs; if None, the seed of the folder's last run, or a new secret one.
@@ -109,6 +133,10 @@ def grade(
         sandbox: the sandbox for students' code during the whole run; if None, it is detected. Workers of a cluster
             detect their own.
         no_sandbox: go on if there is no sandbox.
+        roster: a CSV file with everybody in the class.
+        only: students to mark anew, forgetting what is known of them; nobody else is marked. Empty for everybody.
+        keep: which of several hand-ins counts.
+        due: the deadline for those without one of their own on the roster.
 
     Raises:
         GradingError: nothing could be marked.
@@ -119,49 +147,85 @@ def grade(
     exercises = read_exercises(root)
     _check_folders(exercises, submissions, out, root)
     sandbox = sandbox or Sandbox.detect()
-    found, troubles = find(submissions, exercises)
-    if not found:
-        raise GradingError(f"no submissions in {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
     if dask is None and not no_sandbox:
         sandbox.require()
-    out.mkdir(parents=True, exist_ok=True)
-    hidden = [path.resolve() for path in (submissions, out, root, *PACKAGES) if path.resolve() != Path("/")]
-    with closing(Store(out)) as store:
-        seed = _seed(store, seed)
-        digest = sources_digest([*PACKAGES, root / "exercises"])
-        settings = (seed, asdict(limits), version("vae-lessons"), digest)
-        plan = _plan(store, found, settings, bool(sandbox.bwrap) if dask is None else not no_sandbox)
-        if dask is None:
-            job = partial(mark, seed=seed, limits=limits, sandbox=sandbox, hidden=hidden)
-        else:
-            job = partial(mark_on_cluster, seed=seed, limits=limits, no_sandbox=no_sandbox, hidden=hidden)
-        with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
-            faults = _run(plan, store, partial(_start, executor, job, exercises), capacity)
-        grades = _load(store, plan.fingerprints)
-    troubles += plan.notes + faults
-    for submission, marked in grades.items():
-        troubles += [f"{submission.student}/{submission.exercise}: {remark}" for remark in marked.remarks]
-    write_grades(out / "grades.csv", grades)
-    write_totals(out / "totals.csv", grades)
-    write_feedback(out / "feedback", grades, exercises)
-    if write_gradebook is not None:
-        troubles += write_gradebook(gradebook, root, grades, exercises)
-    run = len(plan.todo) + len(plan.suspects)
-    seconds = time.monotonic() - started
-    summary = Summary(run - len(faults), len(grades) - run + len(faults), troubles, sandbox.report(), seconds)
-    write_json(out / "report.json", _report(summary, grades, seed, limits, dask))
+    with tempfile.TemporaryDirectory(prefix="vae-lessons-") as unpacked:
+        listed = read_roster(roster) if roster else []
+        collected = collect(submissions, exercises, Path(unpacked), listed)
+        _check_students(only, collected.students)
+        hand_ins = [hand_in for hand_in in collected.hand_ins if not only or hand_in.student in only]
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with closing(Store(out)) as store:
+                seed = _seed(store, seed)
+                digest = sources_digest([*PACKAGES, root / "exercises"])
+                settings = fingerprint(b"", seed, asdict(limits), version("vae-lessons"), digest)
+                found, remarks = _identified(hand_ins, exercises, settings, root)
+                for student in only:
+                    store.forget(student)
+                plan = _plan(store, found, bool(sandbox.bwrap) if dask is None else not no_sandbox)
+                hidden = [path.resolve() for path in (submissions, out, root, Path(unpacked), *PACKAGES)]
+                hidden = [path for path in hidden if path != Path("/")]
+                if dask is None:
+                    job = partial(mark, seed=seed, limits=limits, sandbox=sandbox, hidden=hidden)
+                else:
+                    job = partial(mark_on_cluster, seed=seed, limits=limits, no_sandbox=no_sandbox, hidden=hidden)
+                with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
+                    faults = _run(plan, store, partial(_start, executor, job, exercises), capacity, settings)
+                attempts = store.attempts()
+                known = {student for student, _ in attempts}
+                students = {**collected.students}
+                if not listed:
+                    students = {**{student: Student(student) for student in sorted(known)}, **students}
+                attempts = {key: tries for key, tries in attempts.items() if key[0] in students and key[1] in exercises}
+                chosen, notes = _chosen(attempts, found, settings, keep, only)
+                grades = {attempt.submission: store.load(attempt) for attempt in chosen}
+            faults += [*collected.remarks, *remarks, *plan.remarks, *notes]
+            for submission, marked in grades.items():
+                faults += [(f"{submission.student}/{submission.exercise}", remark) for remark in marked.remarks]
+            late = _late(grades, students, due)
+            write_grades(out / "grades.csv", grades, late)
+            write_totals(out / "totals.csv", grades, students.values())
+            write_feedback(out / "feedback", grades, exercises, known)
+            if write_gradebook is not None:
+                faults += write_gradebook(gradebook, root, grades, exercises)
+            run = len(plan.todo) + len(plan.suspects)
+            failed = sum(remark.kind == "not marked" for _, remark in faults)
+            troubles = grouped((printable(place), remark) for place, remark in faults if remark.kind not in NO_TROUBLE)
+            seconds = time.monotonic() - started
+            summary = Summary(run - failed, len(found) - run, troubles, sandbox.report(), seconds)
+            statistics = class_statistics(grades, list(students), exercises, late)
+            write_class_page(out / "class.html", statistics, troubles)
+            report = _report(summary, grades, seed, limits, dask)
+            report |= {
+                "keep": str(keep),
+                "remarks": [[place, *remark] for place, remark in faults],
+                "class": statistics,
+            }
+            write_json(out / "report.json", report)
+        except sqlite3.Error as error:
+            raise GradingError(f"{out / 'results.sqlite'} cannot be written ({error})") from error
+        except OSError as error:
+            raise GradingError(f"{error.filename or out} cannot be read or written ({error.strerror})") from error
     return summary
 
 
 def _check_folders(exercises, submissions, out, root):
     if not exercises:
         raise GradingError(f"no exercises in {root / 'exercises'}: run this in the course's folder, or give --root")
-    if not submissions.is_dir():
-        raise GradingError(f"no folder {submissions}: expected SUBMISSIONS/STUDENT/EXERCISE.ipynb")
+    if not submissions.exists():
+        raise GradingError(f"no folder or archive {submissions}: {EXPECTED}")
     if out.exists() and not out.is_dir():
         raise GradingError(f"{out} is a file: expected a folder for the results")
     if out.resolve().is_relative_to(submissions.resolve()) or submissions.resolve().is_relative_to(out.resolve()):
         raise GradingError(f"{out} and {submissions} overlap: give the results a folder of their own")
+
+
+def _check_students(only, students):
+    for name in only:
+        if name not in students:
+            close = get_close_matches(name, students, n=3)
+            raise GradingError(f"no student {name!r}{f'; there are {close}' if close else ''}")
 
 
 def _gradebook_writer():
@@ -179,69 +243,171 @@ def _seed(store, seed):
     return seed
 
 
-def _plan(store: Store, found: list[Submission], settings: tuple, sandboxed: bool) -> _Plan:
+def _identified(
+    hand_ins: list[HandIn], exercises: dict[str, Exercise], settings: str, root: Path
+) -> tuple[dict[Submission, str], list[tuple[str, Remark]]]:
+    """Find out which exercise each file holds.
+
+    Returns:
+        The submissions, earlier ones first, with their fingerprints; and places with remarks.
+    """
+    found, remarks, seen = {}, [], set()
+    for hand_in in hand_ins:
+        try:
+            data = read_bytes(hand_in.path)
+        except Unreadable as error:
+            data, exercise = str(error).encode(), hand_in.exercise
+        else:
+            exercise = identify(data, exercises) or hand_in.exercise
+        place, name = f"{hand_in.student}/{exercise}", Path(hand_in.shown).name
+        if exercise is None:
+            lesson = lesson_of(data, root)
+            what = f"{name}, which is the lesson {lesson}" if lesson else name
+            remarks.append((hand_in.student, Remark("unknown file", printable(what))))
+            continue
+        if hand_in.exercise not in (None, exercise):
+            remarks.append((place, Remark("another exercise", printable(name))))
+        current = fingerprint(data, settings)
+        if (hand_in.student, exercise, current) not in seen:  # the same file twice is one attempt
+            seen.add((hand_in.student, exercise, current))
+            submission = Submission(
+                hand_in.student, exercise, hand_in.path, hand_in.shown, hand_in.handed_in, hand_in.late
+            )
+            found[submission] = current
+    return found, remarks
+
+
+def _plan(store: Store, found: dict[Submission, str], sandboxed: bool) -> _Plan:
     """Plan to run what is new or changed.
 
     Submissions that were running when marking was killed are run last and one by one, to find out which of them kills
     it. Without a sandbox, a submission that was running during two kills is not run a third time.
     """
-    plan, kills = _Plan({submission: _fingerprint(submission, settings) for submission in found}), store.killed()
-    for submission, current in plan.fingerprints.items():
-        name = (submission.student, submission.exercise)
-        if store.fingerprint(*name) == current:
+    plan, kills = _Plan(found), store.killed()
+    marked = {(*key, attempt.fingerprint) for key, attempts in store.attempts().items() for attempt in attempts}
+    for submission, current in found.items():
+        key = (submission.student, submission.exercise, current)
+        if key in marked:
             continue
-        count = kills.get((*name, current), 0)
-        note = f"{submission.student}/{submission.exercise}: was running when marking was killed"
+        count, place = kills.get(key, 0), f"{submission.student}/{submission.exercise}"
         if not count:
             plan.todo.append(submission)
         elif count == 1 or sandboxed:
             plan.suspects.append(submission)
-            plan.notes.append(f"{note}, so it was run last and alone")
+            plan.remarks.append((place, Remark("suspect")))
         else:
-            plan.notes.append(f"{note} {count} times, so it was left out; mark it where bubblewrap works")
+            plan.remarks.append((place, Remark("killed", f"{count} times")))
     return plan
 
 
-def _fingerprint(submission, settings):
-    try:
-        return fingerprint(read_bytes(submission.path), *settings)
-    except Unreadable as error:
-        return fingerprint(str(error).encode(), *settings)
+def _chosen(
+    attempts: dict[tuple[str, str], list[Attempt]],
+    found: dict[Submission, str],
+    settings: str,
+    keep: Keep,
+    only: Collection[str],
+) -> tuple[list[Attempt], list[tuple[str, Remark]]]:
+    """The attempt that counts for each student and exercise.
+
+    Args:
+        attempts: all that are marked, by student and exercise.
+        found: the submissions that are there now, earlier ones first, with their fingerprints.
+        settings: a digest of the current settings; attempts marked with others are not compared with these.
+        keep: whether the best or the last one counts.
+        only: the students that this run was about; empty for everybody.
+    """
+    place = {(s.student, s.exercise, current): (n, s) for n, (s, current) in enumerate(found.items())}
+    chosen, remarks = [], []
+    for (student, exercise), tries in sorted(attempts.items()):
+        comparable = [attempt for attempt in tries if attempt.settings == settings] or tries[-1:]
+        here = {
+            a.fingerprint: place[student, exercise, a.fingerprint]
+            for a in tries
+            if (student, exercise, a.fingerprint) in place
+        }
+        ordered = sorted(comparable, key=lambda a: here[a.fingerprint][0] if a.fingerprint in here else -1)
+        readable = [attempt for attempt in ordered if attempt.readable] or ordered[-1:]
+        best = max(readable, key=lambda attempt: attempt.points)
+        latest = [attempt for attempt in readable if keep is Keep.LAST or attempt.points == best.points][-1]
+        if latest.fingerprint in here:
+            chosen.append(replace(latest, submission=here[latest.fingerprint][1]))
+        else:
+            chosen.append(latest)
+            if not only or student in only:
+                remarks.append((f"{student}/{exercise}", Remark("gone", printable(latest.submission.shown))))
+        if len(ordered) > 1:
+            shown = printable(latest.submission.shown)
+            remarks.append((f"{student}/{exercise}", Remark("several", f"{len(ordered)} times; {keep}: {shown}")))
+    return chosen, remarks
 
 
-def _run(plan: _Plan, store: Store, start: Callable[[Submission], Future[Marked]], capacity: int) -> list[str]:
+def _late(grades: Grades, students: dict[str, Student], due: datetime | None) -> dict[Submission, float | None]:
+    """By how many days submissions were late; None if the platform says only that one was."""
+    late = {}
+    for submission in grades:
+        deadline, handed_in = students[submission.student].due or due, submission.handed_in
+        if deadline and handed_in:
+            if bool(deadline.tzinfo) != bool(handed_in.tzinfo):  # one is without a time zone: it means this machine's
+                deadline, handed_in = deadline.astimezone(), handed_in.astimezone()
+            if handed_in > deadline:
+                late[submission] = (handed_in - deadline).total_seconds() / 86400
+        elif submission.late:
+            late[submission] = None
+    return late
+
+
+def _run(
+    plan: _Plan, store: Store, start: Callable[..., Future[Marked]], capacity: int, settings: str
+) -> list[tuple[str, Remark]]:
     """Mark everything in the plan, and save each result at once.
 
-    Returns:
-        A line about each submission that could not be marked because this program failed.
-    """
-    faults = []
+    What was lost beside other submissions (to time, memory or a crash) is run again alone before anything is saved.
 
-    def begin(submissions: list[Submission]) -> Iterator[tuple[Submission, Future[Marked]]]:
+    Returns:
+        A remark about each submission that could not be marked because this program failed.
+    """
+    faults: list[tuple[str, Remark]] = []
+    lost: dict[Submission, Marked] = {}
+
+    def begin(submissions: Collection[Submission], alone: bool) -> Iterator[tuple[Submission, Future[Marked]]]:
         for submission in submissions:
             store.begin(submission.student, submission.exercise, plan.fingerprints[submission])
-            yield submission, start(submission)
+            yield submission, start(submission, alone)
 
-    finished = chain(_as_completed(begin(plan.todo), capacity), _as_completed(begin(plan.suspects), 1))
+    finished = chain(
+        _as_completed(begin(plan.todo, False), capacity),
+        _as_completed(begin(plan.suspects, True), 1),
+        _as_completed(begin(lost, True), 1),  # complete by then
+    )
     total = len(plan.todo) + len(plan.suspects)
     try:
-        for submission, future in tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1):
+        for submission, future in (bar := tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1)):
             try:
-                store.save(submission.student, submission.exercise, plan.fingerprints[submission], future.result())
+                marked = future.result()
             except WorkerError as error:
                 raise GradingError(str(error)) from error
             except NoSandbox:
                 raise
             except Exception as error:  # our fault, not the student's: the others go on
                 store.end(submission.student, submission.exercise)
-                faults.append(f"{submission.student}/{submission.exercise}: not marked ({error!r})")
+                place = f"{submission.student}/{submission.exercise}"
+                faults.append((place, Remark("not marked", printable(repr(error)[:200]))))
+                continue
+            if submission in lost:
+                marked = better(lost[submission], marked)
+            elif marked.lost and capacity > 1 and submission not in plan.suspects:
+                store.end(submission.student, submission.exercise)
+                lost[submission] = marked
+                bar.total += 1
+                continue
+            store.save(submission, plan.fingerprints[submission], settings, marked)
     finally:
         store.end()  # however the run ends, unless it is killed
     return faults
 
 
 def _start(
-    executor: Executor, job: Callable[..., Marked], exercises: dict[str, Exercise], submission: Submission
+    executor: Executor, job: Callable[..., Marked], exercises: dict[str, Exercise], submission: Submission, alone: bool
 ) -> Future[Marked]:
     """Read a submission and have it marked. If it cannot be read, it gets its verdict at once."""
     exercise = exercises[submission.exercise]
@@ -249,13 +415,13 @@ def _start(
         contents = read(read_bytes(submission.path), exercise)
     except Unreadable as error:
         done: Future[Marked] = Future()
-        done.set_result(unmarked(exercise, Kind.UNREADABLE, f"The file could not be marked: {error}."))
+        done.set_result(unmarked(exercise, printable(str(error))))
         return done
     except Exception as error:  # our fault, not the student's: the others go on
         done = Future()
         done.set_exception(error)
         return done
-    return executor.submit(job, exercise, contents)
+    return executor.submit(job, exercise, contents, alone=alone)
 
 
 def _as_completed(tasks: Iterator[tuple[Submission, Future]], capacity: int) -> Iterator[tuple[Submission, Future]]:
@@ -273,15 +439,6 @@ def _finished(running):
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
         yield running.pop(future), future
-
-
-def _load(store: Store, fingerprints: dict[Submission, str]) -> Grades:
-    """The results of all submissions whose current version is marked."""
-    return {
-        submission: store.load(submission.student, submission.exercise)
-        for submission, current in fingerprints.items()
-        if store.fingerprint(submission.student, submission.exercise) == current
-    }
 
 
 @contextmanager

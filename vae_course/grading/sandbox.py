@@ -1,8 +1,9 @@
 """The sandbox for students' code, and the workers in it, from the outside.
 
 bubblewrap (`bwrap`) gives a worker its own file system (read-only, without the course, the submissions and the
-results), its own process namespace, and no network. If it does not work, nothing is run unless the instructor asks for
-it. Then only limits on time, memory and files apply, and students' code can do anything that the instructor can.
+results), its own process namespace, no network, and only harmless system calls. If it does not work, nothing is run
+unless the instructor asks for it. Then only limits on time, memory and files apply, and students' code can do anything
+that the instructor can.
 """
 
 import contextlib
@@ -25,9 +26,10 @@ import psutil
 
 import vae_course
 import vae_lessons
+from vae_course.grading.system_calls import FilterError, system_call_filter
 from vae_course.visible.outcomes import Failure, Kind
 from vae_course.visible.protocol import (
-    LENGTH,
+    LENGTHS,
     STOP,
     ChildEnded,
     Finished,
@@ -55,6 +57,15 @@ SYSTEM = (
     "/etc/localtime",
 )
 NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
+SHARED_MEMORY = "/dev/shm"  # files that processes share, as those of multiprocessing do
+SOCKET_BYTES = 2 * 212_992  # of kernel memory that one socket can hold
+# the first to be ended if the whole machine runs out of memory; children cannot change that, as /proc is read-only
+EXPENDABLE = """import os, sys
+try:
+    open("/proc/self/oom_score_adj", "w").write("1000")
+except OSError:
+    pass
+os.execv(sys.argv[1], sys.argv[1:])"""
 GRACE = 5.0  # seconds until a worker that does not answer is killed
 TIMEOUT = Failure(Kind.TIMEOUT, "It took longer than one task may take.")
 TIME_USED_UP = Failure(Kind.TIMEOUT, "The time for the whole submission was used up before or during this task.")
@@ -108,8 +119,9 @@ class Sandbox:
     def detect(cls) -> "Sandbox":
         """Find out what works on this machine. Call this once per run: it must work until the end of the run."""
         root = os.geteuid() == 0
-        bwrap = shutil.which("bwrap")
-        problem = "bubblewrap (bwrap) is not installed" if bwrap is None else _try_out(cls(bwrap, root))
+        found = shutil.which("bwrap")
+        bwrap = found and os.path.abspath(found)
+        problem = _try_out(cls(bwrap, root)) if bwrap else "bubblewrap (bwrap) is not installed"
         if not problem:
             return cls(bwrap, root)
         return cls(None, root and readable_by_all(sys.prefix, sys.base_prefix), problem)
@@ -155,13 +167,21 @@ class Sandbox:
     def _visible(self):
         return [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix) if os.path.exists(name)]
 
-    def command(self, library: Path, folder: str, hidden: Sequence[Path]) -> list[str]:
-        """The command that starts Python in the sandbox."""
+    def command(self, library: Path, folder: str, hidden: Sequence[Path], calls: int) -> list[str]:
+        """The command that starts Python in the sandbox.
+
+        Args:
+            library: the folder with the code that students' code may import.
+            folder: the folder that it may write to.
+            hidden: folders that it must not see.
+            calls: the descriptor of the filter of system calls.
+        """
         if not self.bwrap:
             return [sys.executable]
         visible = self._visible()
         command = [self.bwrap, "--die-with-parent", "--new-session", "--hostname", "marking", "--as-pid-1"]
         command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        command += ["--seccomp", str(calls)]
         if self.other_user:
             command += ["--cap-drop", "ALL", *[word for cap in NEEDED_BY_ROOT for word in ("--cap-add", cap)]]
         else:
@@ -174,8 +194,20 @@ class Sandbox:
         for path in {path.resolve() for path in hidden if path.is_dir()}:  # if it is inside a visible folder
             if any(map(path.is_relative_to, shown)) and not any(other.is_relative_to(path) for other in shown):
                 command += ["--perms", "0700", "--tmpfs", str(path), "--remount-ro", str(path)]
-        command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", folder, "--remount-ro", "/"]
+        command += ["--ro-bind", str(library), "/library", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+        command += [
+            "--perms",
+            "0777",
+            "--size",
+            str(Limits.file_bytes),
+            "--tmpfs",
+            SHARED_MEMORY,
+            "--remount-ro",
+            "/dev",
+        ]
+        for writable, around in ((SHARED_MEMORY, "/dev"), (folder, "/")):
+            command += ["--perms", "0777", "--size", str(Limits.file_bytes), "--tmpfs", writable]
+            command += ["--remount-ro", around]
         return [*command, "--chdir", "/", "--", sys.executable]
 
 
@@ -218,6 +250,7 @@ class Worker:
         home.chmod(0o755)
         library, folder = home / "library", self.sandbox.folder() if self.sandbox.bwrap else str(home / "files")
         copy_visible(library)
+        self.at_rest = 0
         if not self.sandbox.bwrap:
             os.mkdir(folder)
             os.chmod(folder, 0o777)
@@ -229,28 +262,31 @@ class Worker:
             self.close()
             raise WorkerError(f"the marking process did not start: {lines[-1] if lines else 'it gave no reason'}")
         shutil.rmtree(library)  # everything is in memory now, so that students' code cannot read it from files
+        self.at_rest = self._memory()
 
     def _launch(self, library, folder):
         self.control, theirs = socket.socketpair()
         settings = {
             "control": theirs.fileno(),
-            "folder": folder,
+            "folders": [folder, SHARED_MEMORY] if self.sandbox.bwrap else [folder],
             "namespace": bool(self.sandbox.bwrap),
             "uid": FIRST_UID + self.number if self.sandbox.other_user else None,
         }
-        command = self.sandbox.command(library, folder, self.hidden)
         try:
-            self.process = subprocess.Popen(
-                [*command, "-m", "vae_course.visible.worker", json.dumps(settings)],
-                pass_fds=[theirs.fileno()],
-                env=environment("/library" if self.sandbox.bwrap else str(library), folder),
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=self.log,
-                stderr=self.log,
-                start_new_session=True,
-            )
-        except OSError as error:
+            with system_call_filter() if self.sandbox.bwrap else contextlib.nullcontext(self.log) as calls:
+                command = self.sandbox.command(library, folder, self.hidden, calls.fileno())
+                command += ["-m", "vae_course.visible.worker", json.dumps(settings)]
+                self.process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", EXPENDABLE, *command],
+                    pass_fds=[theirs.fileno(), calls.fileno()],
+                    env=environment("/library" if self.sandbox.bwrap else str(library), folder),
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.log,
+                    stderr=self.log,
+                    start_new_session=True,
+                )
+        except (OSError, FilterError) as error:
             self.close()
             raise WorkerError(f"the marking process did not start: {error}") from error
         finally:
@@ -272,7 +308,7 @@ class Worker:
                 pickle.dump(replace(request, limits=asdict(limits)), file)
                 file.seek(0)
                 socket.send_fds(self.control, [b"r"], [file.fileno(), out.fileno()])
-            failure, finished = self._listen(ours, limits, on_message)
+            failure, finished = self._listen(ours, limits, on_message, 3 * len(request.steps) + 8)
         except OSError:  # the worker is gone
             failure, finished = None, False
         finally:
@@ -290,30 +326,32 @@ class Worker:
             failure = None
         return Outcome(failure, ended.seconds, ended.bytes) if ended else Outcome(failure, limits.seconds, 0)
 
-    def _listen(self, pipe, limits, on_message):
+    def _listen(self, pipe, limits, on_message, max_messages):
         """Pass on messages until the child closes its pipe. Returns why to kill it, if so, and whether it finished."""
         start = time.monotonic()
         end = start + limits.total_seconds
         deadline, next_check = min(end, start + limits.seconds), start + 0.25
-        total, finished, buffer = 0, False, bytearray()
+        messages, finished, buffer = 0, False, bytearray()
         while not self.retired:
-            if select.select([pipe], [], [], 0.1)[0]:
+            late = time.monotonic() > deadline  # looked up before the pipe, so that no message is missed
+            if select.select([pipe], [], [], 0 if late else 0.1)[0]:
                 chunk = os.read(pipe, 1 << 20)
                 if not chunk:
                     return None, finished
                 buffer += chunk
-                total += len(chunk)
                 try:
-                    for message in decode(buffer, 2 * limits.answer_bytes):
+                    for message in decode(buffer, limits.answer_bytes):
+                        messages += 1
                         finished = finished or isinstance(message, Finished)
                         deadline = min(end, time.monotonic() + (1 if finished else limits.seconds))
                         on_message(message)
+                        late = False
                 except ProtocolError:
                     return _crashed("invalid data was sent"), finished
-                if total > 32 * limits.answer_bytes:
+                if messages > max_messages:
                     return _crashed("too much data was sent"), finished
             now = time.monotonic()
-            if now > deadline:
+            if late:
                 return TIME_USED_UP if now > end else TIMEOUT, finished
             if now > next_check:
                 next_check = now + 0.25
@@ -329,7 +367,8 @@ class Worker:
                 if self.process.poll() is not None:
                     break
                 continue
-            chunk = self.control.recv(1 if len(buffer) < LENGTH.size else LENGTH.unpack(buffer[: LENGTH.size])[0])
+            whole = LENGTHS.size + (sum(LENGTHS.unpack(buffer[: LENGTHS.size])) if len(buffer) >= LENGTHS.size else 0)
+            chunk = self.control.recv(min(whole - len(buffer), 1 << 16))
             if not chunk:
                 break
             buffer += chunk
@@ -341,15 +380,13 @@ class Worker:
         return None
 
     def _memory(self):
-        """Memory of the child and its descendants in bytes, without what they share with the worker."""
-        total = 0
-        for process in self._descendants():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                try:
-                    total += process.memory_full_info().uss
-                except psutil.AccessDenied:
-                    total += process.memory_info().rss
-        return total
+        """Memory of the worker and all its descendants in bytes, without files, beyond that of the worker at rest."""
+        total, sockets = 0, set()
+        for process in (self.process.pid, *[process.pid for process in self._descendants()]):
+            with contextlib.suppress(psutil.Error, OSError):
+                total += memory_of(process)
+                sockets |= sockets_of(process)
+        return total + SOCKET_BYTES * len(sockets) - self.at_rest
 
     def retire(self) -> None:
         """Kill the process, even if another thread is waiting for it, and start no other."""
@@ -382,9 +419,13 @@ class Worker:
 def _try_out(sandbox):
     """Start Python in the sandbox as for a worker. Returns why that fails, or an empty string."""
     program = "import os, sys; sys.exit(0 if os.getpid() == 1 else 'it gives no process namespace of its own')"
-    command = [*sandbox.command(PACKAGES[0], sandbox.folder(), ()), "-I", "-S", "-c", program]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=20)
+        with system_call_filter() as calls:
+            command = sandbox.command(PACKAGES[0], sandbox.folder(), (), calls.fileno())
+            command += ["-I", "-S", "-c", program]
+            done = subprocess.run(command, capture_output=True, timeout=20, pass_fds=[calls.fileno()])
+    except FilterError as error:
+        return str(error)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not work here ({error})"
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
@@ -406,6 +447,25 @@ def failure_from(exit_code: int | None) -> Failure:
         known = -exit_code in set(signal.Signals)
         return _crashed(signal.Signals(-exit_code).name if known else f"signal {-exit_code}")
     return _crashed(f"it exited with code {exit_code}")
+
+
+def memory_of(process: int) -> int:
+    """Memory of a process that is not backed by files, in bytes. What processes share is divided among them."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    except (FileNotFoundError, PermissionError):  # not Linux, or an old one
+        return psutil.Process(process).memory_info().rss
+    kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+    return 1024 * (kilobytes["Pss_Anon"] + kilobytes["Pss_Shmem"] + kilobytes["SwapPss"])
+
+
+def sockets_of(process: int) -> set[str]:
+    """The sockets that a process holds; empty where that is unknown."""
+    try:
+        names = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{process}/fd")]
+    except OSError:
+        return set()
+    return {name for name in names if name.startswith("socket:")}
 
 
 def readable_by_all(*folders: str) -> bool:
@@ -438,6 +498,9 @@ def environment(library: str, home: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        "PIP_NO_INDEX": "1",  # without a network, pip would try for seconds
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` returns the function as it is
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",

@@ -1,7 +1,8 @@
 """Messages between marking and a worker.
 
-Steps are sent to the worker pickled, because they come from marking itself. Replies are JSON, preceded by its length.
-A student's code may have written them, so `decode` accepts only these messages.
+Steps are sent to the worker pickled, because they come from marking itself. A reply is a line of lengths, a small JSON
+text and, for the numbers in a function's results, bytes. A student's code may have written it, so `decode` accepts only
+these messages, and reads no JSON that takes long.
 """
 
 import json
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "LENGTHS",
+    "MAX_ERROR",
+    "STOP",
     "CellRan",
     "ChildEnded",
     "Finished",
@@ -28,7 +32,9 @@ __all__ = [
     "encode",
 ]
 
-LENGTH = struct.Struct("!Q")
+LENGTHS = struct.Struct("!IQ")  # of the text and of the data
+MAX_TEXT = 1 << 18  # bytes of JSON in one message
+MAX_ERROR = 8000  # characters of an error that are sent
 STOP = b"x"  # on the control socket: kill the child
 
 
@@ -103,9 +109,10 @@ class CellRan:
 
 @dataclass(frozen=True)
 class TaskObserved:
-    """A function's results: for each case, arrays by label, as dtype, shape and bytes in base64."""
+    """A function's results: for each case, the dtype and shape of each array by label; then all their bytes in turn."""
 
     cases: list[dict[str, list]]
+    data: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -148,33 +155,36 @@ class ProtocolError(Exception):
 
 
 def encode(message: Message) -> bytes:
-    """The message's length, then its name and fields as JSON."""
-    text = json.dumps([type(message).__name__, vars(message)]).encode()
-    return LENGTH.pack(len(text)) + text
+    """The lengths, then the message's name and fields as JSON, then its data."""
+    fields = dict(vars(message))
+    data = fields.pop("data", b"")
+    text = json.dumps([type(message).__name__, fields]).encode()
+    return LENGTHS.pack(len(text), len(data)) + text + data
 
 
 def decode(buffer: bytearray, max_bytes: int) -> Iterator[Message]:
     """Remove complete messages from the start of the buffer, and yield them.
 
     Args:
-        buffer: the data received so far.
-        max_bytes: the limit for one message.
+        buffer: the bytes received so far.
+        max_bytes: the limit for the data of one message.
 
     Raises:
-        ProtocolError: the data is not a message. No other exception is raised, whatever the data.
+        ProtocolError: the bytes are not a message. No other exception is raised, whatever they are.
     """
-    while len(buffer) >= LENGTH.size:
-        length = LENGTH.unpack(buffer[: LENGTH.size])[0]
-        if length > max_bytes:
+    while len(buffer) >= LENGTHS.size:
+        text, data = LENGTHS.unpack(buffer[: LENGTHS.size])
+        if text > MAX_TEXT or data > max_bytes:
             raise ProtocolError("too long")
-        if len(buffer) < LENGTH.size + length:
+        end = LENGTHS.size + text
+        if len(buffer) < end + data:
             return
-        text = bytes(buffer[LENGTH.size : LENGTH.size + length])
-        del buffer[: LENGTH.size + length]
-        yield _message(text)
+        message = _message(bytes(buffer[LENGTHS.size : end]), bytes(buffer[end : end + data]))
+        del buffer[: end + data]
+        yield message
 
 
-def _message(text: bytes) -> Message:
+def _message(text: bytes, data: bytes) -> Message:
     try:
         name, values = json.loads(text)
         kind = BY_NAME[name]
@@ -183,4 +193,6 @@ def _message(text: bytes) -> Message:
         raise ProtocolError("not a message") from None
     if any(type(value) not in FIELDS[kind][key] for key, value in fields.items()):
         raise ProtocolError("a field has the wrong type")
-    return kind(**fields)
+    if data and kind is not TaskObserved:
+        raise ProtocolError("data where there is none")
+    return kind(**fields, **({"data": data} if kind is TaskObserved else {}))

@@ -3,14 +3,13 @@
 The child runs a student's cells, calls the functions of the tasks, and sends back arrays.
 """
 
-import base64
+import ast
 import contextlib
 import ctypes
 import json
 import os
 import pickle
 import pkgutil
-import platform
 import random
 import resource
 import select
@@ -26,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from vae_course.visible.protocol import (
+    MAX_ERROR,
     STOP,
     CellRan,
     ChildEnded,
@@ -44,8 +44,6 @@ from vae_course.visible.protocol import (
 PRELOADED = ("matplotlib.pyplot", "scipy.special", "scipy.stats", "sklearn.decomposition", "sklearn.linear_model")
 MAX_FILES = 10_000  # the kernel memory for them is not counted as the child's
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
-KEYCTL = {"x86_64": 250, "aarch64": 219}  # the system call's number
-KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING = 1, 7, -4
 
 
 def main() -> None:
@@ -54,10 +52,11 @@ def main() -> None:
     if settings["namespace"] and os.getpid() != 1:  # `clean_up` kills every process that it sees
         sys.exit("no process namespace of its own")
     control = socket.socket(fileno=settings["control"])
-    preload(settings["folder"])
+    preload(settings["folders"][0])
     prctl(PR_SET_DUMPABLE, 0)  # children cannot read or change this process
     prctl(PR_SET_CHILD_SUBREAPER, 1)  # this process inherits a child's orphans, and ends them
     clean_up(settings)
+    at_start = state(settings["folders"])
     control.sendall(encode(Ready()))
     while descriptors := receive(control):
         started = time.monotonic()
@@ -72,6 +71,8 @@ def main() -> None:
             os.close(descriptor)
         status, usage = wait(pid, control, settings)
         clean_up(settings)
+        if state(settings["folders"]) != at_start:
+            sys.exit("a submission changed the process that runs submissions")
         seconds, exit_code = time.monotonic() - started, os.waitstatus_to_exitcode(status)
         control.sendall(encode(ChildEnded(exit_code, seconds, usage.ru_maxrss * 1024)))
     clean_up(settings)
@@ -128,7 +129,7 @@ def wait(pid: int, control: socket.socket, settings: dict):
         stop = select.select([control], [], [], 0.005)[0]
         if stop:
             control.recv(1)
-        if stop or (settings["namespace"] and count_files(settings["folder"]) > MAX_FILES):
+        if stop or (settings["namespace"] and sum(map(count_files, settings["folders"])) > MAX_FILES):
             os.kill(pid, signal.SIGKILL)
             return os.wait4(pid, 0)[1:]
 
@@ -137,6 +138,17 @@ def count_files(folder: str) -> int:
     """The number of files in the folder's file system."""
     status = os.statvfs(folder)
     return status.f_files - status.f_ffree
+
+
+def state(folders: list[str]) -> list:
+    """What a submission could change of this process and its folders, so that later submissions would notice it."""
+    limits = [resource.getrlimit(kind) for name, kind in vars(resource).items() if name.startswith("RLIMIT_")]
+    found = [limits, os.getpriority(os.PRIO_PROCESS, 0)]
+    if sys.platform == "linux":
+        found += [os.sched_getaffinity(0), os.sched_getscheduler(0), os.sched_getparam(0).sched_priority]
+        found += [psutil.Process().ionice(), Path("/proc/self/oom_score_adj").read_text(encoding="utf-8")]
+        found += [sorted(os.listxattr(folder)) for folder in folders]
+    return [*found, *[(os.stat(folder).st_mode, os.stat(folder).st_uid, os.listdir(folder)) for folder in folders]]
 
 
 def clean_up(settings: dict) -> None:
@@ -159,8 +171,10 @@ def clean_up(settings: dict) -> None:
     for kind in ("shm", "msg", "sem") if settings["namespace"] else ():
         if len(Path("/proc/sysvipc", kind).read_text(encoding="utf-8").splitlines()) > 1:
             sys.exit(f"System V IPC objects remain ({kind})")
-    for entry in os.scandir(settings["folder"]):
-        remove(entry.path)
+    for folder in settings["folders"]:
+        os.chmod(folder, 0o777)
+        for entry in os.scandir(folder):
+            remove(entry.path)
 
 
 def other_processes(namespace: bool) -> list:
@@ -202,7 +216,7 @@ def child(request_file: int, out: int, settings: dict) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    folder = os.path.join(settings["folder"], "home")
+    folder = os.path.join(settings["folders"][0], "home")
     os.mkdir(folder)
     os.chmod(folder, 0o777)
     os.chdir(folder)
@@ -236,7 +250,6 @@ def limit(limits: dict, settings: dict) -> None:
     size = limits["bytes"]
     if sys.platform == "linux":
         size += int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf-8")
     new_limits = {
         "AS": size,
         "CORE": 0,
@@ -258,22 +271,37 @@ def limit(limits: dict, settings: dict) -> None:
         os.setresgid(*[settings["uid"]] * 3)
         os.setresuid(*[settings["uid"]] * 3)
         prctl(PR_SET_DUMPABLE, 1)  # a change of user resets it
-    if number := KEYCTL.get(platform.machine()) if sys.platform == "linux" else None:  # drop an earlier child's keys
-        system_call = ctypes.CDLL(None).syscall
-        system_call(number, KEYCTL_JOIN_SESSION_KEYRING, None)
-        system_call(number, KEYCTL_CLEAR, KEY_SPEC_USER_KEYRING)
 
 
 def run_cell(step: RunCell) -> CellRan:
-    """Run one cell. An error ends the cell, as in a notebook."""
+    """Run one cell. After an error it goes on with the next statement, since what fails here may not fail elsewhere."""
     from vae_course.visible.observe import own_lines
 
-    try:
-        result = shell().run_cell(step.source, store_history=False)
-        error = result.error_before_exec or result.error_in_exec
-    except BaseException as caught:
-        error = caught
-    return CellRan(None if error is None else own_lines(error))
+    first, source = None, step.source
+    while source.strip():
+        try:
+            result = shell().run_cell(source, store_history=False)
+            error = result.error_before_exec or result.error_in_exec
+        except BaseException as caught:
+            error = caught
+        if error is None:
+            break
+        first = first or own_lines(error)[:MAX_ERROR]
+        source = rest_after(error, source)
+    return CellRan(first)
+
+
+def rest_after(error: BaseException, source: str) -> str:
+    """The statements after the one that failed; empty if that is unknown."""
+    trace = error.__traceback__
+    while trace and not trace.tb_frame.f_code.co_filename.startswith("<ipython-input"):
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) or trace is None:
+        return ""
+    code = shell().transform_cell(source)
+    ends = [node.end_lineno for node in ast.parse(code).body if node.end_lineno >= trace.tb_lineno]
+    lines = code.splitlines(keepends=True)
+    return "".join(lines[ends[0] :]) if ends else ""
 
 
 def observe_task(step: ObserveTask, max_bytes: int) -> TaskObserved | TaskFailed:
@@ -290,16 +318,12 @@ def observe_task(step: ObserveTask, max_bytes: int) -> TaskObserved | TaskFailed
     except BaseException as error:  # including SystemExit and KeyboardInterrupt
         observed = Failure(Kind.RAISED, own_lines(error))
     if isinstance(observed, Failure):
-        return TaskFailed(observed.kind, observed.message)
+        return TaskFailed(observed.kind, observed.message[:MAX_ERROR])
     size = sum(array.nbytes for case in observed for array in case.values())
     if size > max_bytes:
         return TaskFailed(Kind.TYPE, f"The results take {size:,} bytes, far more than required.")
-    return TaskObserved([{label: encode_array(array) for label, array in case.items()} for case in observed])
-
-
-def encode_array(array) -> list:
-    """The dtype, shape and bytes of an array."""
-    return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
+    cases = [{label: [array.dtype.str, array.shape] for label, array in case.items()} for case in observed]
+    return TaskObserved(cases, b"".join(array.tobytes() for case in observed for array in case.values()))
 
 
 if __name__ == "__main__":
