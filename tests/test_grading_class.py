@@ -278,7 +278,8 @@ def test_what_is_not_python_is_compared_line_by_line():
 
 
 @pytest.mark.parametrize(
-    "source", ["(" * 9000, "-" * 19_999 + "1", "a" + ".b" * 9990, "not " * 4999 + "1", "\0", "x = " + "1" * 9000, ""]
+    "source",
+    ["(" * 9000, "-" * 19_999 + "1", "a" + ".b" * 9990, "not " * 4999 + "1", "\0", "\ud800", "x = " + "1" * 9000, ""],
 )
 def test_no_source_stops_the_comparison(source):
     assert identical(ann=source, bob=source, cy=LONG, dee=LONG) == [["cy", "dee"]]

@@ -311,6 +311,7 @@ def test_files_without_students(source, run):
         "ex04 kl divergence.ipynb",
         "ex04KLDivergence.ipynb",
         "kl_divergence.ipynb",
+        "kl%20divergence.ipynb",
         "04_kl_divergence.ipynb",
         f"{KL}_LATE.ipynb",
         f"{KL}-LATE-2.ipynb",
@@ -935,6 +936,13 @@ def test_a_name_decides_nothing_where_numbers_do(source, run, other):
     others = {"doejane_111"} | ({"doejane_222"} if "222" in other else set())
     assert remarked(collected, "unknown student").keys() == others
     assert {one.student for one in collected.hand_ins} == others | ({"ann"} if "777" in other else set())
+
+
+def test_the_key_of_a_stranger_is_nobodys_on_the_roster(source, run):
+    put(source, "doejane_111_5_x.ipynb", "leeann_777_6_x.ipynb")
+    students = [Student("doejane", "Jane Doe", "12345", "doejane"), Student("doejane_111", "Al Ray", "9"), ANN]
+    (stranger,) = remarked(run(source, students), "unknown student")
+    assert stranger not in {student.key for student in students}
 
 
 def test_folders_of_one_student_are_joined(source, run):

@@ -818,7 +818,7 @@ def _version(name: str) -> int:
 
 def _stem(name: str) -> str:
     """A file's name in lower case, without the suffixes of a notebook and without %20 and + for spaces."""
-    stem = unicodedata.normalize("NFC", unquote_plus(name)).casefold().strip()
+    stem = unquote_plus(name).casefold().strip()
     while stem.endswith((".ipynb", ".json", ".txt")):
         stem = os.path.splitext(stem)[0].strip()
     return stem

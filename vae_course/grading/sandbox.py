@@ -131,7 +131,7 @@ class Sandbox:
         if not self.bwrap:
             raise NoSandbox(
                 f"nothing was run: {self.problem}, and without it {self.risk()}. Install bubblewrap 0.8 or newer "
-                "(`apt install bubblewrap`; more in docs/instructors.md), or, on a disposable machine, "
+                "(`apt install bubblewrap`; more in docs/marking.md), or, on a disposable machine, "
                 "add --no-sandbox"
             )
 

@@ -716,6 +716,7 @@ def gaussian_q(mu, log_var, z, of="joint"):
 
 TOTAL_CORRELATION = Task(
     name="latent/total_correlation",
+    library=("vae_lessons.distributions.log_aggregated_posterior",),
     draw=(
         draw_total_correlation,
         draw_unlucky,
