@@ -290,6 +290,22 @@ def test_a_split_answer_is_shown_by_its_definition():
     assert found.remarks == [Remark("copies", ANSWER)]
 
 
+def test_of_copies_without_a_definition_the_last_counts():
+    book = raw()
+    twin = copy.deepcopy(cell(book, ANSWER)) | {"source": "y = 2"}
+    cell(book, ANSWER)["source"] = "x = 1"
+    found = contents(after(book, ANSWER, twin))
+    assert found.answers[TASK] == "y = 2"
+    assert seen_by(TASK, found)[-2:] == ["x = 1", "y = 2"]
+    assert found.remarks == [Remark("copies", ANSWER)]
+
+
+@pytest.mark.parametrize("change", [lambda book: book, anonymous])
+def test_what_is_written_before_the_check_belongs_to_the_answer(change):
+    found = contents(change(after(raw(), ANSWER, code("tiny = 1e-9"))))
+    assert seen_by(TASK, found)[-2:] == [source(ANSWER), "tiny = 1e-9"]
+
+
 @pytest.mark.parametrize("change", [lambda book: book, anonymous])
 def test_what_is_defined_again_after_the_check_does_not_matter_to_a_written_answer(change):
     book = after(raw(), CHECK, code("def helper():\n    pass\n\n\nkl_discrete = None"))
@@ -590,7 +606,7 @@ def test_a_large_file_may_hold_anything_that_a_small_one_may():
     book["cells"][4]["source"] = "\ud83d Привет"
     book["cells"][0]["attachments"] = {"a.png": {"image/png": "aGk="}, "b": 3}
     book["cells"][1]["metadata"] = {"id": "mine", "nbgrader": {"grade_id": "yours"}, "tags": ["x"]}
-    book["cells"][2:2] = [3, {}, {"source": None, "cell_type": 3, "metadata": 3}]
+    book["cells"][2:2] = [3, {}, {"source": None, "cell_type": 3, "metadata": 3}, {"metadata": {"id": "Colab's"}}]
     small = json.dumps(book).encode()
     assert read_notebook(small + b" " * (11 << 20)) == read_notebook(small)
     for encoding in ("utf-8-sig", "utf-16", "utf-32-be"):
