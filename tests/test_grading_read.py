@@ -172,6 +172,7 @@ NO_DEFINITIONS = {
     "inside": f"if False:\n    {OTHER}",
     "method": "class Mine:\n    def kl_discrete(self):\n        pass",
     "in a string": f"'''\n{OTHER}\n'''",
+    "in a string beside a magic": f"%matplotlib inline\n'''\n{OTHER}\n'''",
     "comment": "# def kl_discrete(q, p): return 7.0",
     "call": "print(kl_discrete(q, p))",
     "comparison": "kl_discrete == 7",
@@ -676,6 +677,17 @@ def test_a_process_that_is_killed_is_reported(monkeypatch):
     monkeypatch.setattr(submissions.sys, "executable", "/bin/false")
     with pytest.raises(Unreadable, match=r"^it is 11 MiB, and reading it takes too much memory or time$"):
         read_notebook(b" " * (11 << 20) + b"{}")
+
+
+def test_a_reason_is_one_short_line(monkeypatch, tmp_path):
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nprintf 'Traceback\\n\\033[2J{'a' * 500}' >&2\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(submissions.sys, "executable", str(program))
+    with pytest.raises(Unreadable) as caught:
+        read_notebook(b"{}" + b" " * (11 << 20))
+    assert str(caught.value).startswith(r"it is 11 MiB, and \x1b[2Jaaa")
+    assert len(str(caught.value)) == 200
 
 
 def test_a_file_of_more_than_200_mib_is_refused(tmp_path):

@@ -27,7 +27,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_z
 from vae_course.grading.remarks import Remark, printable
 from vae_course.grading.submissions import GradingError
 
-__all__ = ["Collected", "HandIn", "Student", "collect", "read_roster"]
+__all__ = ["Collected", "HandIn", "Student", "collect", "read_roster", "roster_date"]
 
 MAX_DEPTH = 7  # folders in folders: two around the students' folders, the student's own, and four in it
 MAX_ARCHIVES = 2  # archives in archives
@@ -787,6 +787,12 @@ def _begins_as_json(path: Path) -> bool:
         return False
 
 
+def roster_date(student: Student, exercise: str | None, exercises: Collection[str]) -> datetime | None:
+    """When a student handed in an exercise, if the roster says so."""
+    dates = {_exercise(text, exercises) if text else "": date for text, date in student.handed_in}
+    return (dates.get(exercise) if exercise else None) or dates.get("")
+
+
 def _hand_in(
     student: Student, owner: _Owner, parents: tuple[str, ...], item: _Item, exercises: Collection[str]
 ) -> HandIn:
@@ -805,8 +811,7 @@ def _hand_in(
     exercise = next((named for name in names if (named := _exercise(name, exercises))), None)
     version = next(filter(None, map(_version, folders)), 0)
     order = (owner.date or datetime.min, owner.attempt, version, _copy(_stem(own_name))[1], item.time, item.shown)
-    dates = {_exercise(text, exercises) if text else "": date for text, date in student.handed_in}
-    handed_in = owner.date or (dates.get(exercise) if exercise else None) or dates.get("")
+    handed_in = owner.date or roster_date(student, exercise, exercises)
     return HandIn(student.key, item.path, item.shown, exercise, order, handed_in, owner.late)
 
 

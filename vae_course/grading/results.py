@@ -134,6 +134,10 @@ class Store:
         rows = self.connection.execute("SELECT student, exercise, fingerprint, killed FROM under_way")
         return {(student, exercise, fingerprint): killed for student, exercise, fingerprint, killed in rows}
 
+    def students(self) -> list[str]:
+        """Everybody of whom something is marked."""
+        return [row[0] for row in self.connection.execute("SELECT DISTINCT student FROM submissions ORDER BY student")]
+
     def attempts(self) -> dict[tuple[str, str], list[Attempt]]:
         """What is marked, by student and exercise, in the order in which it was first seen."""
         rows = self.connection.execute(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vae_course.grading.collect import HandIn, Student, collect, read_roster
+from vae_course.grading.collect import Collected, Student, collect, read_roster, roster_date
 from vae_course.grading.marking import Marked, better, close_workers, mark, mark_on_cluster, unmarked
 from vae_course.grading.remarks import Remark, grouped, printable
 from vae_course.grading.results import (
@@ -149,65 +149,65 @@ def grade(
     sandbox = sandbox or Sandbox.detect()
     if dask is None and not no_sandbox:
         sandbox.require()
-    with tempfile.TemporaryDirectory(prefix="vae-lessons-") as unpacked:
-        listed = read_roster(roster) if roster else []
-        collected = collect(submissions, exercises, Path(unpacked), listed)
+    with tempfile.TemporaryDirectory(prefix="vae-lessons-") as unpacked, _errors_of(out):
+        collected = collect(submissions, exercises, Path(unpacked), read_roster(roster) if roster else [])
         _check_students(only, collected.students)
-        hand_ins = [hand_in for hand_in in collected.hand_ins if not only or hand_in.student in only]
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            with closing(Store(out)) as store:
-                seed = _seed(store, seed)
-                digest = sources_digest([*PACKAGES, root / "exercises"])
-                settings = fingerprint(b"", seed, asdict(limits), version("vae-lessons"), digest)
-                found, remarks = _identified(hand_ins, exercises, settings, root)
-                for student in only:
-                    store.forget(student)
-                plan = _plan(store, found, bool(sandbox.bwrap) if dask is None else not no_sandbox)
-                hidden = [path.resolve() for path in (submissions, out, root, Path(unpacked), *PACKAGES)]
-                hidden = [path for path in hidden if path != Path("/")]
-                if dask is None:
-                    job = partial(mark, seed=seed, limits=limits, sandbox=sandbox, hidden=hidden)
-                else:
-                    job = partial(mark_on_cluster, seed=seed, limits=limits, no_sandbox=no_sandbox, hidden=hidden)
-                with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
-                    faults = _run(plan, store, partial(_start, executor, job, exercises), capacity, settings)
-                attempts = store.attempts()
-                known = {student for student, _ in attempts}
-                students = {**collected.students}
-                if not listed:
-                    students = {**{student: Student(student) for student in sorted(known)}, **students}
-                attempts = {key: tries for key, tries in attempts.items() if key[0] in students and key[1] in exercises}
-                chosen, notes = _chosen(attempts, found, settings, keep, only)
-                grades = {attempt.submission: store.load(attempt) for attempt in chosen}
-            faults += [*collected.remarks, *remarks, *plan.remarks, *notes]
-            for submission, marked in grades.items():
-                faults += [(f"{submission.student}/{submission.exercise}", remark) for remark in marked.remarks]
-            late = _late(grades, students, due)
-            write_grades(out / "grades.csv", grades, late)
-            write_totals(out / "totals.csv", grades, students.values())
-            write_feedback(out / "feedback", grades, exercises, known)
-            if write_gradebook is not None:
-                faults += write_gradebook(gradebook, root, grades, exercises)
-            run = len(plan.todo) + len(plan.suspects)
-            failed = sum(remark.kind == "not marked" for _, remark in faults)
-            troubles = grouped((printable(place), remark) for place, remark in faults if remark.kind not in NO_TROUBLE)
-            seconds = time.monotonic() - started
-            summary = Summary(run - failed, len(found) - run, troubles, sandbox.report(), seconds)
-            statistics = class_statistics(grades, list(students), exercises, late)
-            write_class_page(out / "class.html", statistics, troubles)
-            report = _report(summary, grades, seed, limits, dask)
-            report |= {
-                "keep": str(keep),
-                "remarks": [[place, *remark] for place, remark in faults],
-                "class": statistics,
+        out.mkdir(parents=True, exist_ok=True)
+        hidden = [path.resolve() for path in (submissions, out, root, Path(unpacked), *PACKAGES)]
+        hidden = [path for path in hidden if path != Path("/")]
+        with closing(Store(out)) as store:
+            seed = _seed(store, seed)
+            digest = sources_digest([*PACKAGES, root / "exercises"])
+            settings = fingerprint(b"", seed, asdict(limits), version("vae-lessons"), digest)
+            found, remarks = _identified(collected, only, exercises, settings, root)
+            for student in only:
+                store.forget(student)
+            plan = _plan(store, found, bool(sandbox.bwrap) if dask is None else not no_sandbox)
+            if dask is None:
+                job = partial(mark, seed=seed, limits=limits, sandbox=sandbox, hidden=hidden)
+            else:
+                job = partial(mark_on_cluster, seed=seed, limits=limits, no_sandbox=no_sandbox, hidden=hidden)
+            with _executor(dask, min(jobs, max(len(plan.todo), 1))) as (executor, capacity):
+                faults = _run(plan, store, partial(_start, executor, job, exercises, root), capacity, settings)
+            known, students = store.students(), dict(collected.students)
+            if not roster:  # with one, those who are neither on it nor found have left
+                students = {student: Student(student) for student in known} | students
+            attempts = {
+                key: tries for key, tries in store.attempts().items() if key[0] in students and key[1] in exercises
             }
-            write_json(out / "report.json", report)
-        except sqlite3.Error as error:
-            raise GradingError(f"{out / 'results.sqlite'} cannot be written ({error})") from error
-        except OSError as error:
-            raise GradingError(f"{error.filename or out} cannot be read or written ({error.strerror})") from error
+            chosen, notes = _chosen(attempts, found, settings, keep, only)
+            grades = {attempt.submission: store.load(attempt) for attempt in chosen}
+        remarks = [*faults, *collected.remarks, *remarks, *plan.remarks, *notes]
+        for submission, marked in grades.items():
+            remarks += [(f"{submission.student}/{submission.exercise}", remark) for remark in marked.remarks]
+        late = _late(grades, students, due)
+        write_grades(out / "grades.csv", grades, late)
+        write_totals(out / "totals.csv", grades, students.values())
+        write_feedback(out / "feedback", grades, exercises, known)
+        if write_gradebook is not None:
+            remarks += write_gradebook(gradebook, root, grades, exercises)
+        troubles = grouped((printable(place), remark) for place, remark in remarks if remark.kind not in NO_TROUBLE)
+        run = len(plan.todo) + len(plan.suspects)
+        seconds = time.monotonic() - started
+        summary = Summary(run - len(faults), len(found) - run, troubles, sandbox.report(), seconds)
+        statistics = class_statistics(grades, list(students), exercises, late)
+        write_class_page(out / "class.html", statistics, troubles)
+        report = _report(summary, grades, seed, limits, dask) | {"keep": str(keep)}
+        write_json(
+            out / "report.json", report | {"remarks": [[place, *r] for place, r in remarks], "class": statistics}
+        )
     return summary
+
+
+@contextmanager
+def _errors_of(out: Path) -> Iterator[None]:
+    """Say in one line what could not be read or written, such as a folder on a full disk."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise GradingError(f"{out / 'results.sqlite'} cannot be read or written ({error})") from error
+    except OSError as error:
+        raise GradingError(f"{error.filename or out} cannot be read or written ({error.strerror or error})") from error
 
 
 def _check_folders(exercises, submissions, out, root):
@@ -244,15 +244,24 @@ def _seed(store, seed):
 
 
 def _identified(
-    hand_ins: list[HandIn], exercises: dict[str, Exercise], settings: str, root: Path
+    collected: Collected, only: Collection[str], exercises: dict[str, Exercise], settings: str, root: Path
 ) -> tuple[dict[Submission, str], list[tuple[str, Remark]]]:
     """Find out which exercise each file holds.
+
+    Args:
+        collected: what was handed in.
+        only: the students to look at; empty for everybody.
+        exercises: by name.
+        settings: a digest of what else the verdicts depend on.
+        root: the folder of the course.
 
     Returns:
         The submissions, earlier ones first, with their fingerprints; and places with remarks.
     """
     found, remarks, seen = {}, [], set()
-    for hand_in in hand_ins:
+    for hand_in in collected.hand_ins:
+        if only and hand_in.student not in only:
+            continue
         try:
             data = read_bytes(hand_in.path)
         except Unreadable as error:
@@ -270,9 +279,8 @@ def _identified(
         current = fingerprint(data, settings)
         if (hand_in.student, exercise, current) not in seen:  # the same file twice is one attempt
             seen.add((hand_in.student, exercise, current))
-            submission = Submission(
-                hand_in.student, exercise, hand_in.path, hand_in.shown, hand_in.handed_in, hand_in.late
-            )
+            date = hand_in.handed_in or roster_date(collected.students[hand_in.student], exercise, exercises)
+            submission = Submission(hand_in.student, exercise, hand_in.path, hand_in.shown, date, hand_in.late)
             found[submission] = current
     return found, remarks
 
@@ -407,12 +415,20 @@ def _run(
 
 
 def _start(
-    executor: Executor, job: Callable[..., Marked], exercises: dict[str, Exercise], submission: Submission, alone: bool
+    executor: Executor,
+    job: Callable[..., Marked],
+    exercises: dict[str, Exercise],
+    root: Path,
+    submission: Submission,
+    alone: bool,
 ) -> Future[Marked]:
     """Read a submission and have it marked. If it cannot be read, it gets its verdict at once."""
     exercise = exercises[submission.exercise]
     try:
-        contents = read(read_bytes(submission.path), exercise)
+        data = read_bytes(submission.path)
+        if identify(data, exercises) is None and (lesson := lesson_of(data, root)):
+            raise Unreadable(f"it is the lesson {lesson}, and not the exercise")
+        contents = read(data, exercise)
     except Unreadable as error:
         done: Future[Marked] = Future()
         done.set_result(unmarked(exercise, printable(str(error))))
