@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
 from handed_in import ELBO, KL, ROOT, SANDBOX, answer_cell, answered, grade, hand_in, made_up, needs_sandbox, notebook
@@ -30,6 +32,7 @@ from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox, Worker, Worke
 from vae_course.grading.submissions import read, read_exercises
 from vae_course.tasks import EXERCISES
 from vae_course.visible import worker as worker_program
+from vae_course.visible.noise import fault_of_noise
 from vae_course.visible.outcomes import Kind
 from vae_course.visible.protocol import STOP, CellRan, ProtocolError, Request, RunCell, decode
 
@@ -414,6 +417,7 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
         "socket(40, 1, 0)",  # to the host of a virtual machine
         "socket(38, 5, 0)",  # the kernel's cryptography
         "ptrace(16, 1, 0, 0)",
+        f"fcntl(libc.open({subprocess.__file__.encode()!r}, 0), 1024, 0)",  # a lease on a file that all workers read
     ],
 )
 def test_calls_that_reach_beyond_a_submission_are_refused(one_worker, call):
@@ -1030,6 +1034,16 @@ def test_both_packages_are_hidden_from_students_where_python_itself_is_visible(t
     command = Sandbox("bwrap", False).command(tmp_path, "/tmp", given["hidden"], 3)
     covered = {path for option, path in zip(command, command[1:], strict=False) if option == "--tmpfs"}
     assert set(map(str, packages)) <= covered
+
+
+@pytest.mark.parametrize("shape", [(2, 30_000), (2, 1, 30_000), (2, 30_000, 1)])
+def test_draws_of_a_wrong_shape_take_no_memory_of_the_marking_process(shape):
+    """All pairs of coordinates would take gigabytes."""
+    tracemalloc.start()
+    fault_of_noise(np.random.default_rng(0).normal(size=shape))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
 
 
 def test_a_worker_that_sends_garbage_is_replaced(worker, monkeypatch):

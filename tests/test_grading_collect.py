@@ -637,7 +637,7 @@ def much(path):
 
 
 def many(path):
-    pack(path, *(f"{n}.png" for n in range(50)))
+    pack(path, *(f"{n}.json" for n in range(50)))
 
 
 def long_list(path):
@@ -984,3 +984,36 @@ def test_dates_of_the_roster(tmp_path, source, run):
         "bob/work.ipynb": None,
         "Lab_ann_attempt_2026-10-09-01-02-03_ex04.ipynb": datetime(2026, 10, 9, 1, 2, 3),
     }
+
+
+def test_one_archive_that_takes_everything_costs_the_others_nothing(tmp_path, monkeypatch):
+    """The first to come may not use up what all may take together."""
+    monkeypatch.setattr(module, "MAX_MEMBERS", 40)
+    monkeypatch.setattr(module, "MAX_UNPACKED", 5000)
+    source = tmp_path / "in"
+    source.mkdir()
+    greedy = {"a_1_2_work.zip": {f"{n}.json": b"{}" for n in range(38)} | {"ex04.ipynb": b"{}"}}
+    greedy |= {"b_1_2_work.zip": {"ex04.ipynb": b"{" + b" " * 4500 + b"}"}}
+    honest = {f"h{n}_1_2_work.zip": {"ex04.ipynb": b"{" + b" " * 900 + b"}"} for n in range(4)}
+    for name, files in (greedy | honest).items():
+        with zipfile.ZipFile(source / name, "w") as archive:
+            for path, data in files.items():
+                archive.writestr(path, data)
+    (tmp_path / "unpacked").mkdir()
+    collected = collect(source, ["ex04_kl_divergence"], tmp_path / "unpacked")
+    assert [hand_in.student for hand_in in collected.hand_ins] == ["h0", "h1", "h2", "h3"]
+    assert {place for place, remark in collected.remarks if remark.kind == "no access"} == {"a", "b"}
+
+
+def test_files_that_nobody_needs_do_not_count(tmp_path, monkeypatch):
+    """Somebody hands in a whole folder, with its environment and history."""
+    monkeypatch.setattr(module, "MAX_MEMBERS", 40)
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        for student in ("ann", "bob", "eve"):
+            archive.writestr(f"{student}/ex04_kl_divergence.ipynb", "{}")
+        for n in range(100):
+            archive.writestr(f"eve/.git/{n}.json", "{}")
+            archive.writestr(f"eve/pictures/{n}.png", "")
+    (tmp_path / "unpacked").mkdir()
+    collected = collect(tmp_path / "class.zip", ["ex04_kl_divergence"], tmp_path / "unpacked")
+    assert [hand_in.student for hand_in in collected.hand_ins] == ["ann", "bob", "eve"]

@@ -173,7 +173,7 @@ def test_a_written_answer_is_marked_by_hand_whatever_happened_to_the_cells(tmp_p
         nbformat.validate(written)
         assert [cell.source for cell in written.cells if cell.id == WORDS] == ["My answer."]
     assert points(tmp_path, "gone", KL)[WORDS] == 0
-    assert f"gone/{KL}: written-1: this cell, for the written answer, is missing" in summary.troubles
+    assert f"the cell for the written answer is missing: gone/{KL} (written-1)" in summary.troubles
 
 
 def test_a_written_answer_is_marked_by_hand_even_if_nbgrader_refuses_the_notebook(tmp_path, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_written_answer_is_marked_by_hand_even_if_nbgrader_refuses_the_noteboo
 
     monkeypatch.setattr(gradebook, "_write_notebook", refuse)
     collect(tmp_path, "ann", in_words(answered(), "My answer."))
-    assert again(tmp_path).troubles == [f"ann/{KL}: its grades are in the gradebook, but its notebook is not (refused)"]
+    assert again(tmp_path).troubles == [f"its grades are in the gradebook, but its notebook is not: ann/{KL} (refused)"]
     assert points(tmp_path, "ann", KL)["kl-split-check"] == 3
     assert needs_a_person(tmp_path, "ann")
 

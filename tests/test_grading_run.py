@@ -281,6 +281,14 @@ def test_the_same_file_twice_is_one_hand_in(tmp_path):
     assert (summary.marked, summary.troubles) == (1, [])
 
 
+def test_a_hundred_hand_ins_do_not_take_the_night(tmp_path):
+    for n in range(30):
+        hand_in(tmp_path / "in", "ann", answered(extra=[f"x = {n}"]), name=f"{KL} ({n}).ipynb")
+    summary = grade(tmp_path)
+    assert summary.marked == 10
+    assert f"only the last 10 were marked, 10 times; best: ann/{KL} (29).ipynb" in summary.troubles[0]
+
+
 # --- One student anew ---
 
 
@@ -421,11 +429,15 @@ def test_the_terminal_interprets_nothing(tmp_path):
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
+        ("\t=1", "'\\t=1"),
         (" =1", "' =1"),
-        ("\r=1", "'\n=1"),
+        ("\r=1", "'=1"),
+        ("x\n=1", "x / =1"),
+        ("a;=1", "a;'=1"),
+        ("a;\t =1;-2", "a;'\\t =1;'-2"),
         ("＝1", "'＝1"),
-        ("a\rb\r\nc", "a\nb\nc"),
+        ("a\rb\r\nc", "a / b / c"),
+        ("\x1b[31m\u202e", "\\x1b[31m\\u202e"),
         ("ann", "ann"),
         ("14", "14"),
         ("", ""),

@@ -31,10 +31,10 @@ __all__ = ["Collected", "HandIn", "Student", "collect", "read_roster", "roster_d
 
 MAX_DEPTH = 7  # folders in folders: two around the students' folders, the student's own, and four in it
 MAX_ARCHIVES = 2  # archives in archives
-MAX_MEMBERS = 20_000  # files in all archives together
+MAX_MEMBERS = 20_000  # files that are unpacked from all archives together
 MAX_UNPACKED = 2 << 30  # bytes of all archives together
 MAX_MEMBER = 200 << 20
-MAX_INDEX = 8 << 20  # bytes of an archive's list of files
+MAX_INDEX = 32 << 20  # bytes of an archive's list of files
 PIECE = 1 << 16  # bytes unpacked at a time
 MAX_NAME = 255  # characters; longer names are possible in archives only
 NAMED = 3  # names of unknown files in a remark
@@ -213,6 +213,28 @@ class _Item:
         return self.kind == "folder" and not self.note
 
 
+@dataclass(eq=False)
+class _Archive:
+    """An archive that was unpacked, or is being unpacked.
+
+    Args:
+        item: where it is in the tree.
+        folder: where its files are.
+        members: how many of its files were unpacked.
+        bytes: what its files take.
+    """
+
+    item: _Item
+    folder: Path
+    members: int = 0
+    bytes: int = 0
+
+    def drop(self, reason: str) -> None:
+        """Remove what it held."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.item.items, self.item.trouble, self.members, self.bytes = [], reason, 0, 0
+
+
 class _Refused(Exception):
     """An archive cannot be unpacked. The message says why."""
 
@@ -236,7 +258,9 @@ class _Reader:
     """Reads folders and archives, and counts what it unpacks."""
 
     def __init__(self, unpacked: Path):
-        self.unpacked, self.archives, self.members, self.bytes = unpacked, 0, 0, 0
+        self.unpacked, self.count = unpacked, 0
+        self.done: list[_Archive] = []  # what they take counts towards the limits
+        self.open: list[_Archive] = []  # an archive that is being unpacked, and those around it
 
     def read_source(self, source: Path) -> _Item:
         """The tree of everything in the source."""
@@ -254,7 +278,8 @@ class _Reader:
         else:
             raise GradingError(f"{shown}: there is no such folder or file")
         if root.trouble:
-            raise GradingError(f"{shown}: cannot be opened ({printable(root.trouble)})")
+            advice = "" if is_folder else "; if it is sound, unpack it and give the folder"
+            raise GradingError(f"{shown}: cannot be opened ({printable(root.trouble)}){advice}")
         return root
 
     def read_folder(self, folder: _Item, nested: int) -> None:
@@ -295,32 +320,43 @@ class _Reader:
         if nested == MAX_ARCHIVES or item.depth > MAX_DEPTH:
             item.note = "an archive too deep in others"
             return
-        before = self.members, self.bytes
-        folder = self.unpacked / str(self.archives)
-        folder.mkdir()
-        self.archives += 1
+        taken = _Archive(item, self.unpacked / str(self.count))
+        taken.folder.mkdir()
+        self.count += 1
+        self.open.append(taken)
         item.kind = "folder"
         try:
             with open(item.path, "rb", buffering=0) as raw, ZipFile(_SmallReads(raw)) as archive:
-                self.unpack(archive, item, folder)
+                self.unpack(archive, taken)
         except Exception as error:  # too many possible errors to list
-            shutil.rmtree(folder, ignore_errors=True)
-            self.members, self.bytes = before
-            item.items, item.trouble = [], _why_refused(error)
+            taken.drop(_why_refused(error))
         for inner in [inner for inner in _all_items(item) if _is_zip(inner.name) and inner.path and not inner.trouble]:
             self.read_archive(inner, nested + 1)
+        self.done.append(self.open.pop())
 
-    def unpack(self, archive: ZipFile, root: _Item, folder: Path) -> None:
+    def make_room(self) -> None:
+        """Keep to the limits. So that nobody can use up what others need, the archive that takes most has to go."""
+        for what, most, shown in (
+            ("members", MAX_MEMBERS, f"{MAX_MEMBERS:,} files"),
+            ("bytes", MAX_UNPACKED, f"{MAX_UNPACKED >> 20:,} MiB"),
+        ):
+            while sum(getattr(archive, what) for archive in (*self.done, *self.open)) > most:
+                largest = max((*self.done, self.open[-1]), key=lambda archive: getattr(archive, what))
+                reason = f"more than {shown} in archives, and this is the largest"
+                if largest is self.open[-1]:
+                    raise _Refused(reason)
+                largest.drop(reason)
+
+    def unpack(self, archive: ZipFile, taken: "_Archive") -> None:
         """Unpack what may be a notebook or an archive; list everything else."""
-        members = archive.infolist()
-        self.members += len(members)
-        if self.members > MAX_MEMBERS:
-            raise _Refused(f"more than {MAX_MEMBERS:,} files in archives")
-        folders, copied, refused = {(): root}, 0, []
+        members, folder = archive.infolist(), taken.folder
+        folders, copied, refused = {(): taken.item}, 0, []
         for number, member in enumerate(members):
             item = _place(member, folders)
             if item and not item.note and (_is_zip(item.name) or _notebook_name(item.name) is not False):
                 item.path = folder / str(number)
+                taken.members += 1
+                self.make_room()
                 try:
                     self.copy(archive, member, item.path)
                     copied += 1
@@ -336,22 +372,22 @@ class _Reader:
             raise _MemberRefused("it is encrypted")
         if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may need much memory
             raise _MemberRefused("it is compressed in an unusual way")
-        size = 0
+        size, taken = 0, self.open[-1]
         try:
             with archive.open(member) as source, open(target, "xb") as file:
                 while piece := source.read(PIECE):
                     size += len(piece)
                     if size > MAX_MEMBER:
                         raise _MemberRefused(f"it is larger than {MAX_MEMBER >> 20} MiB")
-                    if self.bytes + size > MAX_UNPACKED:
-                        raise _Refused(f"more than {MAX_UNPACKED >> 20:,} MiB in archives")
+                    taken.bytes += len(piece)
+                    self.make_room()
                     file.write(piece)
         except _Refused:
             raise
         except Exception as error:  # too many possible errors to list
             target.unlink(missing_ok=True)
+            taken.bytes -= size
             raise _MemberRefused(_why_refused(error)) from None
-        self.bytes += size
 
 
 def _place(member: ZipInfo, folders: dict[tuple, _Item]) -> _Item | None:

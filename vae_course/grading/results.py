@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from vae_course.files import replacing
 from vae_course.grading.collect import Student
 from vae_course.grading.marking import Marked, Result
-from vae_course.grading.remarks import Remark
+from vae_course.grading.remarks import Remark, printable
 from vae_course.grading.statistics import page_template
 from vae_course.grading.submissions import Exercise, GradingError, Submission
 from vae_course.visible.outcomes import Kind
@@ -46,7 +47,9 @@ CREATE TABLE IF NOT EXISTS results (
     verdict TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (student, exercise, fingerprint, task));
 """
 FILE = "results.sqlite"
-FORMULA = tuple("=+-@\t|%＝＋－＠")  # a spreadsheet may take what follows for a formula
+FORMULA = re.compile(
+    r"(^|[;\t])(\s*[=+\-@|%＝＋－＠])"
+)  # what a spreadsheet may take for a formula, where a cell begins
 MAX_ANSWER = 20_000  # characters shown on a feedback page
 Grades = dict[Submission, Marked]
 
@@ -261,9 +264,12 @@ def _write_csv(path, rows):
 
 
 def harmless(text: str) -> str:
-    """The text as a spreadsheet shows it: no formula, and line ends that every reader of CSV understands."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-    return f"'{text}" if text.lstrip(" \n\ufeff").startswith(FORMULA) else text
+    """The text as one line without control characters, and with nothing that a spreadsheet takes for a formula.
+
+    Some spreadsheets separate cells at semicolons or tabs, whatever the file does.
+    """
+    line = " / ".join(filter(None, re.split(r"[\r\n\v\f\x85\u2028\u2029]+", text)))
+    return printable(FORMULA.sub(r"\1'\2", line))
 
 
 def write_feedback(folder: Path, grades: Grades, exercises: dict[str, Exercise], known: Collection[str]) -> None:

@@ -51,6 +51,7 @@ from vae_course.grading.submissions import (
 __all__ = ["Keep", "Summary", "grade"]
 
 DASK_TIMEOUT = 20  # seconds
+MAX_ATTEMPTS = 10  # of one student at one exercise
 
 
 EXPECTED = "expected SUBMISSIONS/STUDENT/EXERCISE.ipynb, or what a learning platform downloads"
@@ -282,6 +283,11 @@ def _identified(
             date = hand_in.handed_in or roster_date(collected.students[hand_in.student], exercise, exercises)
             submission = Submission(hand_in.student, exercise, hand_in.path, hand_in.shown, date, hand_in.late)
             found[submission] = current
+    for (student, exercise), count in Counter((s.student, s.exercise) for s in found).items():
+        if count > MAX_ATTEMPTS:
+            remarks.append((f"{student}/{exercise}", Remark("several", f"only the last {MAX_ATTEMPTS} were marked")))
+            for submission in [s for s in found if (s.student, s.exercise) == (student, exercise)][:-MAX_ATTEMPTS]:
+                del found[submission]
     return found, remarks
 
 

@@ -43,7 +43,7 @@ __all__ = [
 
 MAX_FILE = 200 << 20  # bytes
 MAX_BYTES = 10 << 20  # of what this process parses; a larger file is slimmed first
-SLIM_MEMORY, SLIM_SECONDS = 4 << 30, 60  # limits of the process that slims a file
+SLIM_MEMORY, SLIM_SECONDS = 2 << 30, 60  # limits of the process that slims a file
 MAX_CELLS = 1000
 MAX_ID = 200  # characters
 MAX_REASON = 200  # characters
