@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from handed_in import ELBO, KL, ROOT, SANDBOX, notebook
+from handed_in import ELBO, KL, ROOT, SANDBOX, answer_cell, notebook
 
 from vae_course.grading import marking, submissions
 from vae_course.grading.remarks import KINDS, Remark
@@ -840,3 +840,15 @@ def test_every_check_has_the_source_that_is_recognised():
     for exercise in COURSE.values():
         for task, name in exercise.functions.items():
             assert submissions._check_in(exercise.cells[check_id(task)].source) == (task, name)
+
+
+def test_answers_merged_into_the_cell_of_one_are_all_found():
+    """Merging cells keeps the id of the first."""
+    book = notebook()
+    cells = [answer_cell(book, task) for task in COURSE[KL].functions]
+    cells[0].source = "\n\n\n".join(cell.source for cell in cells)
+    book.cells = [cell for cell in book.cells if cell not in cells[1:]]
+    contents = read(nbformat.writes(book).encode(), COURSE[KL])
+    assert list(contents.answers) == list(COURSE[KL].functions)
+    assert [remark.kind for remark in contents.remarks] == ["by function"] * 5
+    assert len([step for step in contents.steps if isinstance(step, ObserveTask)]) == 6

@@ -23,7 +23,7 @@ from vae_course.grading import run as grading
 from vae_course.grading.marking import Marked, Result
 from vae_course.grading.remarks import KINDS, Remark, grouped, printable
 from vae_course.grading.results import Store, harmless
-from vae_course.grading.sandbox import Limits
+from vae_course.grading.sandbox import Limits, WorkerError
 from vae_course.grading.submissions import GradingError
 from vae_course.tasks import EXERCISES
 from vae_course.visible.outcomes import Kind
@@ -139,6 +139,17 @@ def test_nothing_is_saved_before_it_was_run_alone(three, monkeypatch):
     assert totals(three)["bob"] == "14"
 
 
+def test_a_worker_that_does_not_start_beside_others_is_started_again(three, monkeypatch):
+    def mark(exercise, contents, alone=False, **_):
+        if "bob" in str(contents.steps) and not alone:
+            raise WorkerError("it took too long")
+        return judged_without_running(exercise, contents)
+
+    monkeypatch.setattr(grading, "mark", mark)
+    assert grade(three, jobs=3).marked == 3
+    assert totals(three) == {"ann": "14", "bob": "14", "eve": "14"}
+
+
 def test_with_one_job_everything_runs_alone_at_once(three, monkeypatch):
     calls = lose(monkeypatch, Kind.TIMEOUT)
     grade(three, jobs=1)
@@ -193,6 +204,12 @@ def test_floods_of_messages_cost_neighbours_nothing(tmp_path):
 HOLD = {
     "twins": "os.fork()\nblock = bytearray(os.urandom(1 << 20)) * 300\nos.fork()",
     "many small ones": "for _ in range(10):\n    if os.fork() == 0: break\nblock = bytearray(os.urandom(1 << 20)) * 60",
+    "a process without its first thread": (
+        "import ctypes, threading\n"
+        "def hold():\n    global block\n    block = bytearray(os.urandom(1 << 20)) * 300\n    time.sleep(30)\n"
+        "for _ in range(2):\n    if os.fork() == 0:\n        threading.Thread(target=hold).start()\n"
+        "        ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
+    ),
     "sockets": (
         "import socket\nfor _ in range(30):\n    if os.fork() == 0: break\n"
         "pairs = [socket.socketpair() for _ in range(100)]\n"

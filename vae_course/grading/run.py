@@ -381,7 +381,7 @@ def _run(
         A remark about each submission that could not be marked because this program failed.
     """
     faults: list[tuple[str, Remark]] = []
-    lost: dict[Submission, Marked] = {}
+    lost: dict[Submission, Marked | None] = {}
 
     def begin(submissions: Collection[Submission], alone: bool) -> Iterator[tuple[Submission, Future[Marked]]]:
         for submission in submissions:
@@ -396,10 +396,13 @@ def _run(
     total = len(plan.todo) + len(plan.suspects)
     try:
         for submission, future in (bar := tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1)):
+            shared = capacity > 1 and submission not in plan.suspects and submission not in lost
             try:
                 marked = future.result()
             except WorkerError as error:
-                raise GradingError(str(error)) from error
+                if not shared:
+                    raise GradingError(str(error)) from error
+                marked = None
             except NoSandbox:
                 raise
             except Exception as error:  # our fault, not the student's: the others go on
@@ -407,9 +410,9 @@ def _run(
                 place = f"{submission.student}/{submission.exercise}"
                 faults.append((place, Remark("not marked", printable(repr(error)[:200]))))
                 continue
-            if submission in lost:
+            if lost.get(submission):
                 marked = better(lost[submission], marked)
-            elif marked.lost and capacity > 1 and submission not in plan.suspects:
+            elif shared and (marked is None or marked.lost):
                 store.end(submission.student, submission.exercise)
                 lost[submission] = marked
                 bar.total += 1

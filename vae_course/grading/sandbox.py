@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -58,7 +59,6 @@ SYSTEM = (
 )
 NEEDED_BY_ROOT = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE")
 SHARED_MEMORY = "/dev/shm"  # files that processes share, as those of multiprocessing do
-SOCKET_BYTES = 2 * 212_992  # of kernel memory that one socket can hold
 # the first to be ended if the whole machine runs out of memory; children cannot change that, as /proc is read-only
 EXPENDABLE = """import os, sys
 try:
@@ -386,7 +386,7 @@ class Worker:
             with contextlib.suppress(psutil.Error, OSError):
                 total += memory_of(process)
                 sockets |= sockets_of(process)
-        return total + SOCKET_BYTES * len(sockets) - self.at_rest
+        return total + bytes_of_a_socket() * len(sockets) - self.at_rest
 
     def retire(self) -> None:
         """Kill the process, even if another thread is waiting for it, and start no other."""
@@ -451,12 +451,26 @@ def failure_from(exit_code: int | None) -> Failure:
 
 def memory_of(process: int) -> int:
     """Memory of a process that is not backed by files, in bytes. What processes share is divided among them."""
+    folder = Path(f"/proc/{process}")
+    for part in (folder, *folder.glob("task/*")):  # its first thread may have ended before the others
+        try:
+            lines = (part / "smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+        except ProcessLookupError:
+            continue
+        except (FileNotFoundError, PermissionError):  # not Linux, or an old one
+            return psutil.Process(process).memory_info().rss
+        kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+        return 1024 * (kilobytes["Pss_Anon"] + kilobytes["Pss_Shmem"] + kilobytes["SwapPss"])
+    return 0
+
+
+@cache
+def bytes_of_a_socket() -> int:
+    """Kernel memory that one socket can hold, in bytes, as its buffers cannot be enlarged."""
     try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-    except (FileNotFoundError, PermissionError):  # not Linux, or an old one
-        return psutil.Process(process).memory_info().rss
-    kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
-    return 1024 * (kilobytes["Pss_Anon"] + kilobytes["Pss_Shmem"] + kilobytes["SwapPss"])
+        return 2 * int(Path("/proc/sys/net/core/wmem_default").read_text(encoding="utf-8"))
+    except OSError:
+        return 2 * 212_992
 
 
 def sockets_of(process: int) -> set[str]:

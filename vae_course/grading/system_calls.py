@@ -31,6 +31,7 @@ FORBIDDEN = (
 ONLY_FOR_ITSELF = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 NEW_NAMESPACES = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)  # CLONE_NEW…
 SET_LEASE = 1024
+BUFFERS = (7, 8, 32, 33)  # the sizes of a socket's buffers, whose memory belongs to no process
 NEW = range(424, 512)  # numbers of recent calls, the same on all machines
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16  # the families of sockets that are allowed
 
@@ -101,6 +102,8 @@ def _refused():
     for name in ONLY_FOR_ITSELF:  # the first argument is the process; 0 is the one that calls
         yield name, errno.EPERM, _Comparison(0, NOT_EQUAL, 0)
     yield "fcntl", errno.EPERM, _Comparison(1, EQUAL, SET_LEASE)  # it would stop others who open Python's files
+    for option in BUFFERS:
+        yield "setsockopt", errno.EPERM, _Comparison(2, EQUAL, option)
     yield "clone3", errno.ENOSYS  # its flags cannot be seen; the C library then uses `clone`
     for flag in NEW_NAMESPACES:
         yield "clone", errno.EPERM, _Comparison(0, ALL_OF, flag, flag)
