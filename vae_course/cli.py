@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -309,7 +309,7 @@ def grade_class(
             roster=roster,
             only=student or (),
             keep=Keep(keep),
-            due=due and (due if due.hour or due.minute else due.replace(hour=23, minute=59)),
+            due=due and (due if due.hour or due.minute else due.replace(hour=23, minute=59)) + timedelta(seconds=59),
         )
     except NoSandbox as error:
         _fail(printable(str(error)))

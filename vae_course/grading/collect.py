@@ -213,28 +213,6 @@ class _Item:
         return self.kind == "folder" and not self.note
 
 
-@dataclass(eq=False)
-class _Archive:
-    """An archive that was unpacked, or is being unpacked.
-
-    Args:
-        item: where it is in the tree.
-        folder: where its files are.
-        members: how many of its files were unpacked.
-        bytes: what its files take.
-    """
-
-    item: _Item
-    folder: Path
-    members: int = 0
-    bytes: int = 0
-
-    def drop(self, reason: str) -> None:
-        """Remove what it held."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.item.items, self.item.trouble, self.members, self.bytes = [], reason, 0, 0
-
-
 class _Refused(Exception):
     """An archive cannot be unpacked. The message says why."""
 
@@ -258,9 +236,10 @@ class _Reader:
     """Reads folders and archives, and counts what it unpacks."""
 
     def __init__(self, unpacked: Path):
-        self.unpacked, self.count = unpacked, 0
-        self.done: list[_Archive] = []  # what they take counts towards the limits
-        self.open: list[_Archive] = []  # an archive that is being unpacked, and those around it
+        self.unpacked, self.archives = unpacked, 0
+        self.around = ""  # the folder around everything, if there is one
+        self.files: dict[str, dict[_Item, int]] = defaultdict(dict)  # sizes of unpacked files, by whose they are
+        self.refused: dict[str, str] = {}  # why somebody's files are not unpacked
 
     def read_source(self, source: Path) -> _Item:
         """The tree of everything in the source."""
@@ -320,74 +299,80 @@ class _Reader:
         if nested == MAX_ARCHIVES or item.depth > MAX_DEPTH:
             item.note = "an archive too deep in others"
             return
-        taken = _Archive(item, self.unpacked / str(self.count))
-        taken.folder.mkdir()
-        self.count += 1
-        self.open.append(taken)
+        folder = self.unpacked / str(self.archives)
+        folder.mkdir()
+        self.archives += 1
         item.kind = "folder"
         try:
             with open(item.path, "rb", buffering=0) as raw, ZipFile(_SmallReads(raw)) as archive:
-                self.unpack(archive, taken)
+                self.unpack(archive, item, folder)
         except Exception as error:  # too many possible errors to list
-            taken.drop(_why_refused(error))
+            shutil.rmtree(folder, ignore_errors=True)
+            for files in self.files.values():
+                for file in [file for file in files if file.path.parent == folder]:
+                    del files[file]
+            item.items, item.trouble = [], _why_refused(error)
         for inner in [inner for inner in _all_items(item) if _is_zip(inner.name) and inner.path and not inner.trouble]:
             self.read_archive(inner, nested + 1)
-        self.done.append(self.open.pop())
 
-    def make_room(self) -> None:
-        """Keep to the limits. So that nobody can use up what others need, the archive that takes most has to go."""
-        for what, most, shown in (
-            ("members", MAX_MEMBERS, f"{MAX_MEMBERS:,} files"),
-            ("bytes", MAX_UNPACKED, f"{MAX_UNPACKED >> 20:,} MiB"),
-        ):
-            while sum(getattr(archive, what) for archive in (*self.done, *self.open)) > most:
-                largest = max((*self.done, self.open[-1]), key=lambda archive: getattr(archive, what))
-                reason = f"more than {shown} in archives, and this is the largest"
-                if largest is self.open[-1]:
-                    raise _Refused(reason)
-                largest.drop(reason)
-
-    def unpack(self, archive: ZipFile, taken: "_Archive") -> None:
+    def unpack(self, archive: ZipFile, root: _Item, folder: Path) -> None:
         """Unpack what may be a notebook or an archive; list everything else."""
-        members, folder = archive.infolist(), taken.folder
-        folders, copied, refused = {(): taken.item}, 0, []
+        folders, copied, refused = {(): root}, 0, []
+        members = archive.infolist()
+        if not root.shown:
+            tops = {member.filename.partition("/")[0] for member in members} - {"__MACOSX"}
+            self.around = f"{tops.pop()}/" if len(tops) == 1 else ""
         for number, member in enumerate(members):
             item = _place(member, folders)
             if item and not item.note and (_is_zip(item.name) or _notebook_name(item.name) is not False):
                 item.path = folder / str(number)
-                taken.members += 1
-                self.make_room()
                 try:
-                    self.copy(archive, member, item.path)
+                    self.copy(archive, member, item)
                     copied += 1
                 except _MemberRefused as error:
+                    item.path.unlink(missing_ok=True)
                     item.trouble = str(error)
                     refused.append(item.trouble)
         if refused and not copied:
             raise _Refused(refused[0])
 
-    def copy(self, archive: ZipFile, member: ZipInfo, target: Path) -> None:
+    def copy(self, archive: ZipFile, member: ZipInfo, item: _Item) -> None:
         """Unpack one file, piece by piece, and count what is really there."""
         if member.flag_bits & 1:
             raise _MemberRefused("it is encrypted")
         if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may need much memory
             raise _MemberRefused("it is compressed in an unusual way")
-        size, taken = 0, self.open[-1]
+        whose = item.shown.removeprefix(self.around).partition("/")[0]
+        files = self.files[whose]
         try:
-            with archive.open(member) as source, open(target, "xb") as file:
+            files[item] = 0
+            self.make_room(whose)
+            with archive.open(member) as source, open(item.path, "xb") as file:
                 while piece := source.read(PIECE):
-                    size += len(piece)
-                    if size > MAX_MEMBER:
+                    files[item] += len(piece)
+                    if files[item] > MAX_MEMBER:
                         raise _MemberRefused(f"it is larger than {MAX_MEMBER >> 20} MiB")
-                    taken.bytes += len(piece)
-                    self.make_room()
+                    self.make_room(whose)
                     file.write(piece)
-        except _Refused:
-            raise
         except Exception as error:  # too many possible errors to list
-            target.unlink(missing_ok=True)
-            taken.bytes -= size
+            files.pop(item, None)
             raise _MemberRefused(_why_refused(error)) from None
+
+    def make_room(self, whose: str) -> None:
+        """Keep to the limits on all archives. Whoever takes most has to go, so that nobody can use up others' share."""
+        for what, most, shown in (
+            (len, MAX_MEMBERS, f"{MAX_MEMBERS:,} files"),
+            (lambda files: sum(files.values()), MAX_UNPACKED, f"{MAX_UNPACKED >> 20:,} MiB"),
+        ):
+            while sum(map(what, self.files.values())) > most:
+                largest = max(self.files, key=lambda one: what(self.files[one]))
+                self.refused[largest] = f"more than {shown} in archives, and these are the most of one student"
+                for item in self.files.pop(largest):
+                    item.path.unlink(missing_ok=True)
+                    item.items, item.trouble = [], self.refused[largest]
+                self.files.setdefault(largest, {})
+        if whose in self.refused:
+            raise _MemberRefused(self.refused[whose])
 
 
 def _place(member: ZipInfo, folders: dict[tuple, _Item]) -> _Item | None:
@@ -693,11 +678,11 @@ class _ClassList:
             _add(self.ids, map(_plain, [student.id, *student.aliases]), student)
             _add(self.names, _forms(student.name), student)
 
-    def fits(self, owner: _Owner, by_name: bool = True) -> list[Student]:
+    def fits(self, owner: _Owner, by_name: bool = True, unique: bool = True) -> list[Student]:
         """The students whom an owner's name fits: by folder, else by login, else by id, else by name.
 
         A platform that writes names is asked for its number first, since the name of one student may be the login of
-        another.
+        another. A whole name counts more than a number and a part of the name, if it is `unique` among the hand-ins.
         """
         by_login = [(self.logins, _plain(owner.text))]
         words, letters = _words_of_name(owner.text), "".join(_words_of_name(owner.text))
@@ -709,6 +694,9 @@ class _ClassList:
             return fits
         numbered = self.ids.get(_plain(owner.id), [])  # whose name is no other
         fits = [one for one in numbered if owner.nameless or not one.name or _is_part(one.name, letters)]
+        exact = self.names.get(" ".join(sorted(words)), [])
+        if fits and unique and not owner.nameless and len(exact) == 1:
+            return exact
         return fits or (_first([*named, *by_login]) if by_name and not owner.nameless else [])
 
 
@@ -754,13 +742,15 @@ def _identify(owned: list[tuple[_Owner, _Item]], class_list: _ClassList, collect
         if owner.id:
             numbers[owner.scope, owner.text].add(owner.id)
     shared = {text for (_, text), ids in numbers.items() if len(ids) > 1}
-    numbered = {owner.scope for owner, _ in owned if owner.id and _plain(owner.id) in class_list.ids}
+    ids = {owner: _plain(owner.id) in class_list.ids for owner, _ in owned if owner.id}
+    scopes = {owner.scope for owner in ids}
+    numbered = {scope for scope in scopes if 2 * _known(ids, scope) >= sum(owner.scope == scope for owner in ids)}
     listed = {student.key for student in class_list.students}
     title = _end_of_title([owner.text for owner, _ in owned if owner.platform == "blackboard"])
     keys, remarks = {}, {}
     for owner, _ in owned:
         decided = owner.text in shared or owner.scope in numbered  # by the number, so the name is no help
-        fits = class_list.fits(owner, by_name=not decided)
+        fits = class_list.fits(owner, by_name=not decided, unique=owner.text not in shared)
         if not fits and owner.platform == "blackboard":
             fits = class_list.fits(replace(owner, text=owner.text.removeprefix(title)))
         if len(fits) == 1:
@@ -774,6 +764,11 @@ def _identify(owned: list[tuple[_Owner, _Item]], class_list: _ClassList, collect
             remarks[key, detail] = (key, Remark("unknown student", detail))
     collected.remarks += remarks.values()
     return keys
+
+
+def _known(ids: dict[_Owner, bool], scope: str) -> int:
+    """How many numbers of a scope are on the roster. If half are, a number says who somebody is, and no name does."""
+    return sum(known for owner, known in ids.items() if owner.scope == scope)
 
 
 def _end_of_title(texts: list[str]) -> str:

@@ -19,7 +19,7 @@ KINDS = {  # the most important first
     "rescued": "an answer failed beside other submissions, and was run again alone; that counts",
     "suspect": "was running when marking was killed, so it was run last and alone",
     "missing": "an answer is missing",
-    "by function": "the cell has lost its id; its answer was found by the name of the function",
+    "by function": "an answer was not in its own cell; it was found by the name of the function",
     "copies": "the cell of an answer occurs more than once; the last one counts",
     "left out": "a cell hung or crashed, so it was left out",
     "line failed": "a line failed here; the rest of its cell was run",

@@ -298,7 +298,7 @@ def page_name(student: str) -> str:
 def write_json(path: Path, report: dict) -> None:
     """Write the report on the run, for scripts."""
     with replacing(path) as file:
-        json.dump(report, file, indent=1, ensure_ascii=False)
+        json.dump(report, file, indent=1)
         file.write("\n")
 
 

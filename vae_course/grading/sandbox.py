@@ -66,6 +66,7 @@ try:
 except OSError:
     pass
 os.execv(sys.argv[1], sys.argv[1:])"""
+START_SECONDS = 120.0
 GRACE = 5.0  # seconds until a worker that does not answer is killed
 TIMEOUT = Failure(Kind.TIMEOUT, "It took longer than one task may take.")
 TIME_USED_UP = Failure(Kind.TIMEOUT, "The time for the whole submission was used up before or during this task.")
@@ -256,7 +257,13 @@ class Worker:
             os.chmod(folder, 0o777)
         self.log = open(home / "log", "w+b")  # noqa: SIM115
         self._launch(library, folder)
-        if not isinstance(self._read(120.0), Ready):
+        started = time.monotonic()
+        if not isinstance(self._read(START_SECONDS), Ready):
+            if time.monotonic() - started > START_SECONDS:
+                self.close()
+                raise WorkerError(
+                    f"the marking process did not start within {START_SECONDS:.0f} s: is the machine busy?"
+                )
             self.log.seek(0)
             lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
             self.close()

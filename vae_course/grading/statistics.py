@@ -290,4 +290,10 @@ def _plural(count, noun):
 def _duration(days):
     if days is None:
         return "late"
-    return _plural(round(days, 1), "day") if days >= 1 else _plural(max(round(days * 24), 1), "hour")
+    return (
+        _plural(round(days, 1), "day")
+        if days >= 1
+        else _plural(round(days * 24), "hour")
+        if days >= 1 / 24
+        else "less than an hour"
+    )

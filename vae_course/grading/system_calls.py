@@ -15,7 +15,8 @@ __all__ = ["FilterError", "system_call_filter"]
 
 LIBRARY = "libseccomp.so.2"
 ALLOW, REFUSE_WITH = 0x7FFF0000, 0x00050000
-NOT_EQUAL, EQUAL, GREATER, ALL_OF = 1, 4, 6, 7  # libseccomp's comparisons; ALL_OF is SCMP_CMP_MASKED_EQ
+NOT_EQUAL, GREATER, ALL_OF = 1, 6, 7  # libseccomp's comparisons; ALL_OF is SCMP_CMP_MASKED_EQ
+WORD = 0xFFFFFFFF  # the kernel reads these 32 bits of an argument only
 FORBIDDEN = (
     # memory and data that remain, or that belong to no process
     *("add_key", "request_key", "keyctl", "memfd_create", "memfd_secret", "shmget", "msgget", "semget"),
@@ -101,14 +102,14 @@ def _refused():
         yield name, errno.EPERM
     for name in ONLY_FOR_ITSELF:  # the first argument is the process; 0 is the one that calls
         yield name, errno.EPERM, _Comparison(0, NOT_EQUAL, 0)
-    yield "fcntl", errno.EPERM, _Comparison(1, EQUAL, SET_LEASE)  # it would stop others who open Python's files
+    yield "fcntl", errno.EPERM, _Comparison(1, ALL_OF, WORD, SET_LEASE)  # it would stop others who open Python's files
     for option in BUFFERS:
-        yield "setsockopt", errno.EPERM, _Comparison(2, EQUAL, option)
+        yield "setsockopt", errno.EPERM, _Comparison(2, ALL_OF, WORD, option)
     yield "clone3", errno.ENOSYS  # its flags cannot be seen; the C library then uses `clone`
     for flag in NEW_NAMESPACES:
         yield "clone", errno.EPERM, _Comparison(0, ALL_OF, flag, flag)
     allowed = (UNIX, INET, INET6, NETLINK)
     for family in range(max(allowed)):
         if family not in allowed:
-            yield "socket", errno.EAFNOSUPPORT, _Comparison(0, EQUAL, family)
+            yield "socket", errno.EAFNOSUPPORT, _Comparison(0, ALL_OF, WORD, family)
     yield "socket", errno.EAFNOSUPPORT, _Comparison(0, GREATER, max(allowed))
