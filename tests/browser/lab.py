@@ -31,7 +31,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 180  # seconds before a test gives up; not a speed limit
+PATIENCE = 60  # seconds before a test gives up; not a speed limit
 
 
 def load_course():
