@@ -13,6 +13,7 @@ from datetime import datetime
 from zipfile import ZipFile
 
 import nbformat
+import numpy as np
 import pytest
 from handed_in import ELBO, KL, ROOT, SANDBOX, answer_cell, answered, hand_in, needs_sandbox, notebook
 from typer.testing import CliRunner
@@ -26,7 +27,9 @@ from vae_course.grading.results import Store, harmless
 from vae_course.grading.sandbox import Limits, WorkerError
 from vae_course.grading.submissions import GradingError
 from vae_course.tasks import EXERCISES
+from vae_course.visible.observe import CHANGED
 from vae_course.visible.outcomes import Kind
+from vae_course.visible.protocol import TaskObserved
 
 SOLVED, STUBS = notebook(), notebook(folder="exercises")
 
@@ -242,6 +245,36 @@ def test_a_line_that_fails_costs_only_what_depends_on_it(tmp_path):
     [line] = summary.troubles
     assert line.startswith(f"{KINDS['line failed']}: ann/{KL} (FileNotFoundError")
     assert "ModuleNotFoundError: No module named 'not_installed'" in line
+
+
+def test_a_result_that_cannot_be_stored_stops_nobody_else(three, monkeypatch):
+    def mark(exercise, contents, **_):
+        marked = judged_without_running(exercise, contents)
+        if "bob" in str(contents.steps):
+            marked.results[0] = Result("kl/discrete", 0.0, 2.0, Kind.MISTAKE, "half an emoji: \ud83d")
+        return marked
+
+    monkeypatch.setattr(grading, "mark", mark)
+    summary = grade(three)
+    assert totals(three) == {"ann": "14", "eve": "14", "bob": ""}
+    assert [line for line in summary.troubles if line.startswith(f"{KINDS['not marked']}: bob/")]
+
+
+@pytest.mark.parametrize(
+    "shape", [["a", 3_000_000_000], [[1], 3], [-1], [True], [1.0], "12", [2, "3"], [0, 1 << 30]], ids=str
+)
+def test_a_forged_shape_is_no_array(shape):
+    """A text times a number is a long text, and takes memory of the marking process."""
+    forged = TaskObserved([{"result": ["<f8", shape]}], b"\0" * 8)
+    assert marking._arrays_or_failure(forged) == marking.NOT_ARRAYS
+
+
+def test_a_forged_text_is_cleaned():
+    key = marking._key("kl/discrete", 1)
+    observed = [{**found, CHANGED: np.array("x\ud800")} for found in key.right]
+    result = marking._result(key, observed)
+    assert result.verdict is Kind.MISTAKE
+    assert result.hint.encode()
 
 
 # --- Several hand-ins ---

@@ -41,6 +41,7 @@ LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
 NOT_JUDGED = (Kind.MISSING, *LOST)
 SHORTAGE = re.compile(r"^(MemoryError|OSError|BlockingIOError|RuntimeError: can't start new thread)\b", re.M)
 MAX_TEXT = 4000  # characters in a message
+MAX_SIDE = 1 << 23  # numbers along one axis, even of an empty array
 MAX_SHOWN = 60  # characters of a cell in a remark
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
 NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
@@ -272,8 +273,8 @@ def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] 
         for case in message.cases:
             cases.append({})
             for label, (name, shape) in case.items():
-                if not DTYPE.fullmatch(name):
-                    raise ValueError("not a plain dtype")
+                if not DTYPE.fullmatch(name) or not all(type(n) is int and 0 <= n <= MAX_SIDE for n in shape):
+                    raise ValueError("not a plain array")
                 dtype = np.dtype(name)
                 array = np.frombuffer(message.data, dtype, math.prod(shape), place) if math.prod(shape) else []
                 cases[-1][str(label)] = np.asarray(array, dtype).reshape(shape)
@@ -299,7 +300,7 @@ def _result(key: Key, observed: list[Observation] | Failure) -> Result:
     lines = [verdict.title, *([verdict.message] if verdict.message else [])]
     if verdict.kind is Kind.DIFFERENT:
         lines.append("The check in your notebook shows a failing case with its numbers, if it finds one.")
-    return Result(key.task.name, 0.0, points, verdict.kind, "\n".join(lines))
+    return Result(key.task.name, 0.0, points, verdict.kind, clean("\n".join(lines))[: 2 * MAX_TEXT])
 
 
 @cache

@@ -417,7 +417,13 @@ def _run(
                 lost[submission] = marked
                 bar.total += 1
                 continue
-            store.save(submission, plan.fingerprints[submission], settings, marked)
+            try:
+                store.save(submission, plan.fingerprints[submission], settings, marked)
+            except ValueError as error:  # a text that cannot be stored
+                store.end(submission.student, submission.exercise)
+                faults.append(
+                    (f"{submission.student}/{submission.exercise}", Remark("not marked", printable(str(error))))
+                )
     finally:
         store.end()  # however the run ends, unless it is killed
     return faults
