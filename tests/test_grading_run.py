@@ -27,7 +27,7 @@ from vae_course.grading.results import Store, harmless
 from vae_course.grading.sandbox import Limits, WorkerError
 from vae_course.grading.submissions import GradingError
 from vae_course.tasks import EXERCISES
-from vae_course.visible.observe import CHANGED
+from vae_course.visible.observe import CHANGED, RANDOM
 from vae_course.visible.outcomes import Kind
 from vae_course.visible.protocol import TaskObserved
 
@@ -261,12 +261,20 @@ def test_a_result_that_cannot_be_stored_stops_nobody_else(three, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "shape", [["a", 3_000_000_000], [[1], 3], [-1], [True], [1.0], "12", [2, "3"], [0, 1 << 30]], ids=str
+    "shape", [["a", 3_000_000_000], [[1], 3], [-1], [True], [1.0], "12", [2, "3"], [0, 1 << 30], [1] * 9], ids=str
 )
 def test_a_forged_shape_is_no_array(shape):
     """A text times a number is a long text, and takes memory of the marking process."""
     forged = TaskObserved([{"result": ["<f8", shape]}], b"\0" * 8)
     assert marking._arrays_or_failure(forged) == marking.NOT_ARRAYS
+
+
+@pytest.mark.parametrize(
+    "arrays", [{CHANGED: ["<i1", [6, 6]]}, {RANDOM: ["|b1", [2]]}, {"result": ["<U1000", []]}], ids=str
+)
+def test_a_forged_note_is_no_array(arrays):
+    """To print or to stack it would take memory and time of the marking process."""
+    assert marking._arrays_or_failure(TaskObserved([arrays], bytes(4000))) == marking.NOT_ARRAYS
 
 
 def test_a_forged_text_is_cleaned():

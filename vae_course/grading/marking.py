@@ -19,7 +19,7 @@ from vae_course.grading.remarks import Remark, printable
 from vae_course.grading.sandbox import TIME_USED_UP, Limits, Sandbox, Worker
 from vae_course.grading.submissions import Contents, Exercise, clean
 from vae_course.judging.judge import Key, decide
-from vae_course.visible.observe import Observation
+from vae_course.visible.observe import CHANGED, RANDOM, Observation
 from vae_course.visible.outcomes import Failure, Kind
 from vae_course.visible.protocol import (
     CellRan,
@@ -35,13 +35,14 @@ from vae_course.visible.protocol import (
 
 __all__ = ["Marked", "Result", "better", "close_workers", "mark", "mark_on_cluster", "unmarked"]
 
-DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,6})")
+DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,3})")  # an answer in words is short
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
 LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
 NOT_JUDGED = (Kind.MISSING, *LOST)
 SHORTAGE = re.compile(r"^(MemoryError|OSError|BlockingIOError|RuntimeError: can't start new thread)\b", re.M)
 MAX_TEXT = 4000  # characters in a message
-MAX_SIDE = 1 << 23  # numbers along one axis, even of an empty array
+MAX_SIDE, MAX_AXES = 1 << 23, 8  # numbers along one axis, even of an empty array
+NOTES = (CHANGED, RANDOM)  # what a child says about an answer, beside its results
 MAX_SHOWN = 60  # characters of a cell in a remark
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
 NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
@@ -273,7 +274,7 @@ def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] 
         for case in message.cases:
             cases.append({})
             for label, (name, shape) in case.items():
-                if not DTYPE.fullmatch(name) or not all(type(n) is int and 0 <= n <= MAX_SIDE for n in shape):
+                if not DTYPE.fullmatch(name) or not _is_shape(shape, 0 if label in NOTES else MAX_AXES):
                     raise ValueError("not a plain array")
                 dtype = np.dtype(name)
                 array = np.frombuffer(message.data, dtype, math.prod(shape), place) if math.prod(shape) else []
@@ -282,6 +283,10 @@ def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] 
         return cases
     except Exception:  # whatever was sent is not an answer
         return NOT_ARRAYS
+
+
+def _is_shape(shape, most_axes):
+    return len(shape) <= most_axes and all(type(n) is int and 0 <= n <= MAX_SIDE for n in shape)
 
 
 def _result(key: Key, observed: list[Observation] | Failure) -> Result:
