@@ -281,6 +281,8 @@ def _arrays_or_failure(message: TaskObserved | TaskFailed) -> list[Observation] 
                 cases[-1][str(label)] = np.asarray(array, dtype).reshape(shape)
                 place += dtype.itemsize * math.prod(shape)
         return cases
+    except MemoryError:  # it may be another submission's fault
+        raise
     except Exception:  # whatever was sent is not an answer
         return NOT_ARRAYS
 
@@ -298,6 +300,8 @@ def _result(key: Key, observed: list[Observation] | Failure) -> Result:
         if not isinstance(observed, Failure) and len(observed) != len(key.cases):
             raise ValueError("not every case was answered")
         verdict = decide(key, observed)
+    except MemoryError:
+        raise
     except Exception:  # no honest answer gives such arrays
         return Result(key.task.name, 0.0, points, NOT_COMPARABLE.kind, NOT_COMPARABLE.message)
     if verdict.passed:
