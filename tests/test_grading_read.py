@@ -215,11 +215,14 @@ def test_a_function_counts_more_than_a_value_of_its_name():
     assert found.remarks == [Remark("by function", ANSWER)]
 
 
-def test_answers_with_ids_are_not_searched_for_others():
+def test_the_answer_to_another_task_is_searched_last():
+    """Merged cells keep the id of one; a cell without an id is more likely to be the answer."""
     both = f"{source('kl-normals')}\n\n\n{OTHER}"
     book = without(raw(), ANSWER)
     cell(book, "kl-normals")["source"] = both
-    assert contents(book).remarks == [Remark("missing", ANSWER)]
+    assert contents(book).answers[TASK] == both
+    assert contents(book).remarks == [Remark("by function", ANSWER)]
+    assert contents(after(book, CHECK, code(source(ANSWER)))).answers[TASK] != both
 
 
 def test_a_locked_cell_is_not_searched():

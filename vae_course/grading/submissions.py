@@ -317,10 +317,11 @@ def _answer(task, cells, exercise) -> _Answer:
     name, key = exercise.functions[task], answer_id(task)
     handed_out = _bare(exercise.cells[key].source)
     by_id = [n for n, cell in enumerate(cells) if cell.key == key]
+    elsewhere = set(map(answer_id, exercise.functions)) - {key}
     stubs = [n for n in by_id if _bare(cells[n].source) == handed_out]
     written = [n for n in by_id if n not in stubs]
     others = [n for n, cell in enumerate(cells) if cell.key not in exercise.cells and cell.is_code]
-    merged = [n for n, cell in enumerate(cells) if cell.is_code and cell.key != key and name in cell.functions]
+    merged = [n for n, cell in enumerate(cells) if cell.key in elsewhere and cell.is_code and name in cell.functions]
     by_function = [n for n in others if name in cells[n].functions] or [n for n in others if name in cells[n].values]
     by_function = by_function or merged  # with the answer to another task
     if any(cells[n].defines(name) for n in written):
