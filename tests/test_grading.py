@@ -26,7 +26,7 @@ from vae_course import tasks
 from vae_course.cli import app
 from vae_course.grading import marking, sandbox
 from vae_course.grading import run as grading
-from vae_course.grading.remarks import Remark, grouped
+from vae_course.grading.remarks import KINDS, Remark, grouped
 from vae_course.grading.results import Store, page_name, sources_digest
 from vae_course.grading.sandbox import Limits, NoSandbox, Sandbox, Worker, WorkerError
 from vae_course.grading.submissions import read, read_exercises
@@ -641,10 +641,7 @@ def test_a_run_that_was_killed_names_the_suspect(tmp_path):
     code, output = run_apart(tmp_path, "--no-sandbox")
     assert code == 4
     named = [line for line in output.splitlines() if "was left out" in line]
-    assert named == [
-        f"vae-lessons: b kills/{KL}: was running when marking was killed 2 times, so it was left out; mark it "
-        "where bubblewrap works"
-    ]
+    assert named == [f"vae-lessons: {KINDS['killed']}: b kills/{KL} (2 times)"]
     passed = {row["student"] for row in rows(tmp_path / "out" / "grades.csv") if row["verdict"] == "passed"}
     assert passed == {"a honest", "c honest", "d honest", "e honest"}
     in_a_sandbox = (tmp_path / "in", "--out", tmp_path / "out", "--seconds", 2)
@@ -881,7 +878,8 @@ def test_the_same_command_continues_a_stopped_run(tmp_path, how, code):
     assert how == signal.SIGKILL or "the same command continues" in errors
     assert 3 <= recorded(tmp_path / "out", "rw") < 12  # the last one seen may not have been committed
     result = run_here(tmp_path / "in", "--out", tmp_path / "out", "--seed", 5)
-    named = re.findall(r"(student \d+)/\w+: was running when marking was killed, so", result.output)
+    suspects = [line for line in result.output.splitlines() if f"{KINDS['suspect']}: " in line]
+    named = re.findall(r"student \d+(?=/)", "".join(suspects))
     if how == signal.SIGKILL:
         assert result.exit_code == 4
         assert 1 <= len(named) <= (os.cpu_count() or 1)

@@ -268,7 +268,8 @@ class Worker:
             lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
             self.close()
             raise WorkerError(f"the marking process did not start: {lines[-1] if lines else 'it gave no reason'}")
-        shutil.rmtree(library)  # everything is in memory now, so that students' code cannot read it from files
+        for source in library.rglob("*.py"):  # it is in memory now, so that students' code cannot read it; data stay
+            source.unlink()
         self.at_rest = self._memory()
 
     def _launch(self, library, folder):
