@@ -482,6 +482,7 @@ def test_nothing_makes_a_submission_less_likely_to_be_ended_first(worker):
     ids=["pool", "loader", "compile", "pip"],
 )
 def test_what_works_at_home_works_here(one_worker, source):
+    """A pool ends its processes by a signal, which may be ignored around the whole run (nohup)."""
     unhurried = Limits(seconds=60, total_seconds=120)
     assert run_cell(one_worker, f"import torch\n{source}", unhurried) == (None, None)
 

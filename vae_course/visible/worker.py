@@ -213,6 +213,8 @@ def child(request_file: int, out: int, settings: dict) -> None:
     with os.fdopen(request_file, "rb") as file:
         request: Request = pickle.load(file)
     os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # they may be ignored around the whole run, as by nohup
+        signal.signal(number, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
