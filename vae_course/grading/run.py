@@ -148,11 +148,11 @@ def grade(
     exercises = read_exercises(root)
     _check_folders(exercises, submissions, out, root)
     sandbox = sandbox or Sandbox.detect()
-    if dask is None and not no_sandbox:
-        sandbox.require()
     with tempfile.TemporaryDirectory(prefix="vae-lessons-") as unpacked, _errors_of(out):
         collected = collect(submissions, exercises, Path(unpacked), read_roster(roster) if roster else [])
         _check_students(only, collected.students)
+        if dask is None and not no_sandbox:
+            sandbox.require()
         out.mkdir(parents=True, exist_ok=True)
         hidden = [path.resolve() for path in (submissions, out, root, Path(unpacked), *PACKAGES)]
         hidden = [path for path in hidden if path != Path("/")]
