@@ -575,7 +575,7 @@ def test_one_empty_list_of_processes_is_not_enough(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("around", [SANDBOX, Sandbox(None, False)], ids=["sandbox", "no sandbox"])
 def test_nothing_is_left_running_after_a_submission(around):
-    program = "import time; time.sleep(60)  # left_running_after_a_submission"
+    program = f"import time; time.sleep(60)  # left_running_after_a_submission of {os.getpid()}"  # not another test's
     source = (
         "import os, sys\nif os.fork() == 0:\n    os.setsid()\n"
         f"    if os.fork() == 0: os.execv(sys.executable, [sys.executable, '-c', {program!r}])\n    os._exit(0)\n"
