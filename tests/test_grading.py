@@ -176,7 +176,35 @@ def test_an_answer_without_its_function_is_missing():
 def test_an_answer_that_does_not_parse_shows_its_error():
     result = mark(answered(kl__discrete="def kl_discrete(q, p):\n    return (q"))[0]["kl/discrete"]
     assert result.verdict == "raised"
-    assert "SyntaxError" in result.hint
+    assert "SyntaxError: " in result.hint
+    assert result.hint.endswith(" (line 2: return (q)")
+
+
+def test_an_answer_that_does_not_parse_hides_none_that_does():
+    """In a copy that the student made, for example, with another id."""
+    right = next(cell.source for cell in notebook().cells if "def kl_discrete" in cell.source)
+    broken = {"kl__discrete": right.replace("return", "return (", 1)}
+    assert verdicts(answered(**broken))["kl/discrete"] == "raised"
+    results, marked = mark(answered(extra=[right], **broken))
+    assert results["kl/discrete"].verdict == "passed"
+    assert Remark("by function", "kl-discrete") in marked.remarks
+
+
+@pytest.mark.parametrize(
+    ("cell", "lost"),
+    [
+        ("raise OSError(24, 'Too many open files')", True),
+        ("raise RuntimeError('received 0 items of ancdata')", True),
+        ("raise RuntimeError('DefaultCPUAllocator: can\\'t allocate memory')", True),
+        ("raise ConnectionResetError", True),
+        ("raise ValueError('I mean OSError')", False),
+        ("import einops", False),
+        ("open('numbers.csv')", False),
+    ],
+)
+def test_what_failed_for_lack_of_something_shared_is_run_again(cell, lost):
+    """Also if a line fails on which no answer seems to depend: a later one may have failed without it."""
+    assert mark(answered(extra=[cell]))[1].lost == lost
 
 
 def test_a_helper_that_is_written_again_later_does_not_change_earlier_answers():

@@ -862,6 +862,7 @@ def test_a_missing_roster(tmp_path):
         "doejane_99_67890_x.ipynb",
         "anon_12345_67890_x.ipynb",
         "Jane Doe_99_assignsubmission_file_/x.ipynb",
+        "Group B-2-Jane Doe_99_assignsubmission_file_/x.ipynb",
         "Participant_12345_assignsubmission_file_/x.ipynb",
         "12345-1 - J. Doe - Oct 5, 2026 1159 PM - x.ipynb",
         "Lab 4_jane_attempt_2026-10-05-23-59-10_x.ipynb",
@@ -895,6 +896,7 @@ def test_the_only_folder_is_a_students_if_the_roster_says_so(source, run):
         "Jan Doe/x.ipynb",
         "Bob Ray_12345_assignsubmission_file_/x.ipynb",  # Moodle's number is another's id by chance
         "raybob_12345_1_x.ipynb",
+        "Bob Ray-jane_99_assignsubmission_file_/x.ipynb",  # a part of a name that is another's login by chance
     ],
 )
 def test_somebody_who_is_not_on_the_roster_is_marked_too(source, run, name):

@@ -371,9 +371,9 @@ def test_marks_stay_when_only_the_late_ones_are_given(three):
 
 
 def test_a_student_who_is_not_there_is_an_error(three):
-    result = command(three / "in", "--out", three / "out", "--student", "an")
+    result = command(three / "in", "--out", three / "out", "--student", "AN")
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1] == "vae-lessons: no student 'an'; there are ['ann']"
+    assert result.output.splitlines()[-1] == "vae-lessons: no student 'AN'; there are ['ann']"
     assert not (three / "out").exists()
 
 

@@ -678,6 +678,10 @@ class _ClassList:
             _add(self.ids, map(_plain, [student.id, *student.aliases]), student)
             _add(self.names, _forms(student.name), student)
 
+    def called(self, name: str) -> list[Student]:
+        """The students whose whole name this is, in any order of its words."""
+        return self.names.get(" ".join(sorted(_words_of_name(name))), [])
+
     def fits(self, owner: _Owner, by_name: bool = True, unique: bool = True) -> list[Student]:
         """The students whom an owner's name fits: by folder, else by login, else by id, else by name.
 
@@ -694,7 +698,7 @@ class _ClassList:
             return fits
         numbered = self.ids.get(_plain(owner.id), [])  # whose name is no other
         fits = [one for one in numbered if owner.nameless or not one.name or _is_part(one.name, letters)]
-        exact = self.names.get(" ".join(sorted(words)), [])
+        exact = self.called(owner.text)
         if fits and unique and not owner.nameless and len(exact) == 1:
             return exact
         return fits or (_first([*named, *by_login]) if by_name and not owner.nameless else [])
@@ -753,6 +757,8 @@ def _identify(owned: list[tuple[_Owner, _Item]], class_list: _ClassList, collect
         fits = class_list.fits(owner, by_name=not decided, unique=owner.text not in shared)
         if not fits and owner.platform == "blackboard":
             fits = class_list.fits(replace(owner, text=owner.text.removeprefix(title)))
+        if not fits and owner.platform == "moodle" and not decided:
+            fits = next(filter(None, map(class_list.called, _without_group(owner.text))), [])
         if len(fits) == 1:
             keys[owner] = fits[0].key
             continue
@@ -764,6 +770,13 @@ def _identify(owned: list[tuple[_Owner, _Item]], class_list: _ClassList, collect
             remarks[key, detail] = (key, Remark("unknown student", detail))
     collected.remarks += remarks.values()
     return keys
+
+
+def _without_group(text: str) -> list[str]:
+    """What may be the name in `Group A-Jane Doe`, as Moodle writes it for classes with groups."""
+    parts = text.split("-")
+    names = ["-".join(parts[start:]) for start in range(1, len(parts))]
+    return [name for name in names if len(_words_of_name(name)) > 1]
 
 
 def _known(ids: dict[_Owner, bool], scope: str) -> int:

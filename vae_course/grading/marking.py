@@ -39,7 +39,11 @@ DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,3})")  # an answer in words is
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
 LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
 NOT_JUDGED = (Kind.MISSING, *LOST)
-SHORTAGE = re.compile(r"^(MemoryError|OSError|BlockingIOError|RuntimeError: can't start new thread)\b", re.M)
+SHORTAGE = re.compile(  # errors for which a lack of something that submissions share may be to blame
+    r"^(MemoryError|OSError|BlockingIOError|TimeoutError|Broken\w+|Connection\w+|EOFError|queue\.Empty|Empty)\b"
+    r"|can't (start new thread|allocate)|[Cc]annot allocate|[Tt]oo many|No space left|ancdata|exited unexpectedly",
+    re.MULTILINE,
+)
 MAX_TEXT = 4000  # characters in a message
 MAX_SIDE, MAX_AXES = 1 << 23, 8  # numbers along one axis, even of an empty array
 NOTES = (CHANGED, RANDOM)  # what a child says about an answer, beside its results
@@ -150,9 +154,7 @@ def mark(
     with _JUDGING:
         results = [_result(_key(task, seed), outcomes.get(task, NO_CELL)) for task in exercise.points]
     remarks = [*contents.remarks, *runner.remarks(results)]
-    lost = bool(runner.failed) or any(
-        result.verdict in LOST or (result.verdict is Kind.RAISED and SHORTAGE.search(result.hint)) for result in results
-    )
+    lost = bool(runner.failed) or any(result.verdict in LOST for result in results) or runner.lacked(results)
     return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost)
 
 
@@ -244,6 +246,11 @@ class _Runner:
                 elif isinstance(step, ObserveTask) and task not in outcomes:
                     outcomes[task] = TIME_USED_UP
         return outcomes
+
+    def lacked(self, results: list[Result]) -> bool:
+        """Whether an answer or a line of a cell failed for lack of something that other submissions may have taken."""
+        raised = [result.hint for result in results if result.verdict is Kind.RAISED]
+        return any(map(SHORTAGE.search, [*raised, *self.errors.values()]))
 
     def remarks(self, results: list[Result]) -> list[Remark]:
         """Remarks about the answers that were lost, the cells that were left out, and the lines that failed."""

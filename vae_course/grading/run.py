@@ -225,7 +225,8 @@ def _check_folders(exercises, submissions, out, root):
 def _check_students(only, students):
     for name in only:
         if name not in students:
-            close = get_close_matches(name, students, n=3)
+            by_lower = {student.lower(): student for student in students}
+            close = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3)]
             raise GradingError(f"no student {name!r}{f'; there are {close}' if close else ''}")
 
 

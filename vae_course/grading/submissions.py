@@ -266,6 +266,7 @@ class _Cell:
         is_code: whether its type is code.
         functions: names of the functions that it defines.
         values: names of other values that it assigns.
+        parses: whether its code can be parsed, as far as that was tried.
     """
 
     key: str
@@ -273,6 +274,7 @@ class _Cell:
     is_code: bool
     functions: frozenset[str] = frozenset()
     values: frozenset[str] = frozenset()
+    parses: bool = True
 
     def defines(self, name: str) -> bool:
         """Whether it gives the name a value."""
@@ -310,7 +312,7 @@ def _cells_of(notebook, exercise) -> Iterator[_Cell]:
 
 
 def _answer(task, cells, exercise) -> _Answer:
-    """The answer in the cells with its id; if none of them was written, in those that define its function.
+    """The answer in the cells with its id; if none of them was written or can be parsed, in those with its function.
 
     Of several, the last one counts. A cell as it was handed out counts only if there is nothing else.
     """
@@ -324,7 +326,8 @@ def _answer(task, cells, exercise) -> _Answer:
     merged = [n for n, cell in enumerate(cells) if cell.key in elsewhere and cell.is_code and name in cell.functions]
     by_function = [n for n in others if name in cells[n].functions] or [n for n in others if name in cells[n].values]
     by_function = by_function or merged  # with the answer to another task
-    if any(cells[n].defines(name) for n in written):
+    hidden = any(cells[n].parses for n in by_function) and not any(cells[n].parses for n in written)
+    if any(cells[n].defines(name) for n in written) and not hidden:
         places, dropped, kinds = written, stubs, ["copies"] * (len(by_id) > 1)
     elif by_function:
         places, dropped, kinds = by_function, stubs, ["by function"] + ["copies"] * (len(by_function) > 1)
@@ -338,10 +341,10 @@ def _answer(task, cells, exercise) -> _Answer:
     return _Answer(cells[last].source, tuple(places), tuple(dropped), tuple(Remark(kind, key) for kind in kinds))
 
 
-def _definitions(source, parse) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of the functions that a cell defines at top level, and of the other values that it assigns there."""
+def _definitions(source, parse) -> tuple[frozenset[str], frozenset[str], bool]:
+    """The functions and the other values that a cell defines at top level, and whether it parses (if that is tried)."""
     if OTHER_LANGUAGE.match(source):
-        return frozenset(), frozenset()
+        return frozenset(), frozenset(), True
     functions, values = set(), set()
     try:
         if not parse:
@@ -350,7 +353,7 @@ def _definitions(source, parse) -> tuple[frozenset[str], frozenset[str]]:
             body = ast.parse(IPYTHON_LINE.sub(r"\1pass", source)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         functions.update(a or b for a, b in FUNCTION_LINE.findall(source))
-        return frozenset(functions), frozenset(VALUE_LINE.findall(source)) - functions
+        return frozenset(functions), frozenset(VALUE_LINE.findall(source)) - functions, not parse
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             functions.add(node.name)
@@ -359,7 +362,7 @@ def _definitions(source, parse) -> tuple[frozenset[str], frozenset[str]]:
             parts = [part for target in targets for part in ast.walk(target)]
             names = {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
             (functions if isinstance(node.value, ast.Lambda) else values).update(names)
-    return frozenset(functions), frozenset(values)
+    return frozenset(functions), frozenset(values), True
 
 
 def _check_in(source):

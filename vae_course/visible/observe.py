@@ -351,7 +351,10 @@ def own_lines(error):
         frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARY_PATHS)
     ]
     lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]
-    return "\n".join([*lines, f"{type(error).__name__}: {error}"])
+    text = error
+    if isinstance(error, SyntaxError) and error.text:  # without the name of a cell, which says nothing
+        text = f"{error.msg} (line {error.lineno}: {error.text.strip()})"
+    return "\n".join([*lines, f"{type(error).__name__}: {text}"])
 
 
 def _source(frame):
