@@ -301,6 +301,19 @@ def test_the_best_or_the_last_of_several_counts(tmp_path, keep, points):
     assert summary.troubles == [f"handed in more than once: doejane/{KL} (3 times; {keep}: {shown})"]
 
 
+def test_students_are_told_which_of_their_files_count(tmp_path):
+    """Also if one of them could not be read."""
+    hand_in(tmp_path / "in", "ann", SOLVED)
+    hand_in(tmp_path / "in", "ann", b"half a {", name=f"{KL} (1).ipynb")
+    hand_in(tmp_path / "in", "ann", b"%PDF", name="answers.pdf")
+    hand_in(tmp_path / "in", "bob", half())
+    grade(tmp_path)
+    ann, bob = ((tmp_path / "out" / "feedback" / f"{name}.html").read_text(encoding="utf-8") for name in ("ann", "bob"))
+    assert f"Handed in more than once: 2 times, 1 of them unreadable; best: ann/{KL}.ipynb" in ann
+    assert "left alone: 1: ann/answers.pdf" in ann
+    assert "About the files" not in bob
+
+
 @pytest.mark.parametrize("keep", grading.Keep)
 @pytest.mark.parametrize("broken", [b"{}", b"half a {", nbformat.writes(notebook(ELBO)).encode()])
 def test_a_broken_second_hand_in_costs_nothing(tmp_path, keep, broken):

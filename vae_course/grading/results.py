@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,7 @@ FORMULA = re.compile(
     r"(^|[;\t])(\s*[=+\-@|%＝＋－＠])"
 )  # what a spreadsheet may take for a formula, where a cell begins
 MAX_ANSWER = 20_000  # characters shown on a feedback page
+ABOUT_FILES = ("no access", "another exercise", "unknown file", "several", "gone")  # remarks that students see
 Grades = dict[Submission, Marked]
 
 
@@ -272,16 +273,36 @@ def harmless(text: str) -> str:
     return printable(FORMULA.sub(r"\1'\2", line))
 
 
-def write_feedback(folder: Path, grades: Grades, exercises: dict[str, Exercise], known: Collection[str]) -> None:
-    """Write a self-contained page for each student, and remove those of other students that are known."""
+def write_feedback(
+    folder: Path,
+    grades: Grades,
+    exercises: dict[str, Exercise],
+    known: Collection[str],
+    remarks: Iterable[tuple[str, Remark]] = (),
+) -> None:
+    """Write a self-contained page for each student, and remove those of other students that are known.
+
+    Args:
+        folder: for the pages.
+        grades: the marked submissions.
+        exercises: by name.
+        known: students who may have a page from an earlier run.
+        remarks: places (such as "ann" or "ann/ex04_kl_divergence") with remarks; those on students' files are shown.
+    """
     folder.mkdir(exist_ok=True)
     template = page_template("feedback.html")
     by_student: dict[str, list] = {}
     for submission, marked in grades.items():
         by_student.setdefault(submission.student, []).append((exercises[submission.exercise], marked))
+    about: dict[str, list[Remark]] = {}
+    for place, remark in remarks:
+        if remark.kind in ABOUT_FILES:
+            about.setdefault(place, []).append(remark)
     for student, parts in by_student.items():
+        places = (student, *(f"{student}/{name}" for name in exercises))
+        files = [remark for place in places for remark in about.get(place, ())]
         with replacing(folder / page_name(student)) as file:
-            file.write(template.render(student=student, parts=parts))
+            file.write(template.render(student=student, parts=parts, files=files))
     for student in set(known) - set(by_student):
         (folder / page_name(student)).unlink(missing_ok=True)
 

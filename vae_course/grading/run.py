@@ -178,13 +178,14 @@ def grade(
             }
             chosen, notes = _chosen(attempts, found, settings, keep, only)
             grades = {attempt.submission: store.load(attempt) for attempt in chosen}
-        remarks = [*faults, *collected.remarks, *remarks, *plan.remarks, *notes]
+        files = [*collected.remarks, *remarks, *notes]
+        remarks = [*faults, *files, *plan.remarks]
         for submission, marked in grades.items():
             remarks += [(f"{submission.student}/{submission.exercise}", remark) for remark in marked.remarks]
         late = _late(grades, students, due)
         write_grades(out / "grades.csv", grades, late)
         write_totals(out / "totals.csv", grades, students.values())
-        write_feedback(out / "feedback", grades, exercises, known)
+        write_feedback(out / "feedback", grades, exercises, known, files)
         if write_gradebook is not None:
             remarks += write_gradebook(gradebook, root, grades, exercises)
         troubles = grouped((printable(place), remark) for place, remark in remarks if remark.kind not in NO_TROUBLE)
@@ -286,7 +287,12 @@ def _identified(
             found[submission] = current
     for (student, exercise), count in Counter((s.student, s.exercise) for s in found).items():
         if count > MAX_ATTEMPTS:
-            remarks.append((f"{student}/{exercise}", Remark("several", f"only the last {MAX_ATTEMPTS} were marked")))
+            remarks.append(
+                (
+                    f"{student}/{exercise}",
+                    Remark("several", f"{count} times, and only the last {MAX_ATTEMPTS} were marked"),
+                )
+            )
             for submission in [s for s in found if (s.student, s.exercise) == (student, exercise)][:-MAX_ATTEMPTS]:
                 del found[submission]
     return found, remarks
@@ -351,8 +357,10 @@ def _chosen(
             if not only or student in only:
                 remarks.append((f"{student}/{exercise}", Remark("gone", printable(latest.submission.shown))))
         if len(ordered) > 1:
+            broken = sum(not attempt.readable for attempt in ordered)
+            how_often = f"{len(ordered)} times" + (f", {broken} of them unreadable" if broken else "")
             shown = printable(latest.submission.shown)
-            remarks.append((f"{student}/{exercise}", Remark("several", f"{len(ordered)} times; {keep}: {shown}")))
+            remarks.append((f"{student}/{exercise}", Remark("several", f"{how_often}; {keep}: {shown}")))
     return chosen, remarks
 
 
