@@ -34,7 +34,7 @@ from vae_course.visible.protocol import TaskObserved
 SOLVED, STUBS = notebook(), notebook(folder="exercises")
 
 
-def judged_without_running(exercise, contents, alone=False, **_):
+def judged_without_running(exercise, contents, **_):
     """Every answer that was written is right."""
     results = []
     for task, points in exercise.points.items():
@@ -78,18 +78,20 @@ def command(*arguments):
 
 
 def lose(monkeypatch, verdict, hint="", also_alone=False):
-    """Bob's first answer is lost beside others. Returns a list: was it Bob's, was it alone, how many ran then."""
+    """Bob's first answer is lost at first. Returns a list: was it Bob's, was the worker new, how many ran then."""
     calls, running, lock = [], [0], threading.Lock()
 
-    def mark(exercise, contents, alone=False, **_):
+    def mark(exercise, contents, fresh=False, **_):
+        bob = "bob" in str(contents.steps)
         with lock:
             running[0] += 1
-            calls.append((bool("bob" in str(contents.steps)), alone, running[0]))
+            first = not any(call[0] for call in calls)
+            calls.append((bob, fresh, running[0]))
         time.sleep(0.05)
         marked = judged_without_running(exercise, contents)
-        if calls and "bob" in str(contents.steps) and (also_alone or not alone):
+        if bob and (also_alone or first):
             marked.results[0] = Result(marked.results[0].task, 0.0, marked.results[0].max_points, verdict, hint)
-            marked.lost = True
+            marked.lost, marked.failed = verdict is not Kind.RAISED, verdict is Kind.RAISED
         with lock:
             running[0] -= 1
         return marked
@@ -105,12 +107,12 @@ def three(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("verdict", [Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED])
+@pytest.mark.parametrize("verdict", [Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED, Kind.RAISED])
 def test_what_was_lost_beside_others_is_run_again_alone(three, monkeypatch, verdict):
     calls = lose(monkeypatch, verdict)
     summary = grade(three, jobs=3)
     assert totals(three) == {"ann": "14", "bob": "14", "eve": "14"}
-    assert calls[-1] == (True, True, 1)  # Bob's, alone, and nothing else at that time
+    assert calls[-1] == (True, verdict is not Kind.RAISED, 1)  # Bob's, and nothing else at that time
     assert len(calls) == 4
     assert (summary.marked, summary.troubles) == (3, [])
     report = json.loads((three / "out" / "report.json").read_text(encoding="utf-8"))
@@ -128,10 +130,10 @@ def test_nothing_is_saved_before_it_was_run_alone(three, monkeypatch):
     calls = lose(monkeypatch, Kind.TIMEOUT)
     inner = grading.mark
 
-    def stopped(exercise, contents, alone=False, **named):
-        if alone:
+    def stopped(exercise, contents, fresh=False, **named):
+        if fresh:
             raise KeyboardInterrupt
-        return inner(exercise, contents, alone=alone, **named)
+        return inner(exercise, contents, fresh=fresh, **named)
 
     monkeypatch.setattr(grading, "mark", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -143,8 +145,8 @@ def test_nothing_is_saved_before_it_was_run_alone(three, monkeypatch):
 
 
 def test_a_worker_that_does_not_start_beside_others_is_started_again(three, monkeypatch):
-    def mark(exercise, contents, alone=False, **_):
-        if "bob" in str(contents.steps) and not alone:
+    def mark(exercise, contents, fresh=False, **_):
+        if "bob" in str(contents.steps) and not fresh:
             raise WorkerError("it took too long")
         return judged_without_running(exercise, contents)
 
@@ -167,7 +169,7 @@ def test_what_passed_at_first_stays_passed():
     first = outcome(Kind.PASSED, Kind.TIMEOUT, Kind.TIMEOUT, Kind.MISTAKE)
     both = marking.better(first, outcome(Kind.RAISED, Kind.PASSED, Kind.TIMEOUT, Kind.PASSED))
     assert [result.verdict for result in both.results] == [Kind.PASSED, Kind.PASSED, Kind.TIMEOUT, Kind.PASSED]
-    assert both.remarks == [Remark("rescued", "t1")]
+    assert both.remarks == [Remark("rescued", "t1"), Remark("rescued", "t3")]
     assert both.points == 3
 
 

@@ -39,15 +39,11 @@ DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,3})")  # an answer in words is
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
 LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
 NOT_JUDGED = (Kind.MISSING, *LOST)
-SHORTAGE = re.compile(  # errors for which a lack of something that submissions share may be to blame
-    r"^(MemoryError|OSError|BlockingIOError|TimeoutError|Broken\w+|Connection\w+|EOFError|queue\.Empty|Empty)\b"
-    r"|can't (start new thread|allocate)|[Cc]annot allocate|[Tt]oo many|No space left|ancdata|exited unexpectedly",
-    re.MULTILINE,
-)
 MAX_TEXT = 4000  # characters in a message
 MAX_SIDE, MAX_AXES = 1 << 23, 8  # numbers along one axis, even of an empty array
 NOTES = (CHANGED, RANDOM)  # what a child says about an answer, beside its results
 MAX_SHOWN = 60  # characters of a cell in a remark
+NOT_WRITTEN = "NotImplementedError"  # an answer is called that is not written yet
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
 NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
 NOT_ARRAYS = Failure(Kind.TYPE, "The result could not be read as numbers.")
@@ -83,8 +79,9 @@ class Marked:
         remarks: notes for the instructor.
         seconds: how long the student's code ran.
         bytes: its peak memory.
-        lost: whether something was lost to a lack of time or memory or to a crash, for which other submissions may be
-            to blame.
+        lost: whether something was lost to a lack of time or memory or to a crash.
+        failed: whether an answer, or a line of a cell, stopped with an error and an answer is not passed. A lack of
+            something that submissions share may be to blame, so it is run again, as what was lost is.
     """
 
     results: list[Result]
@@ -93,6 +90,7 @@ class Marked:
     seconds: float = 0.0
     bytes: int = 0
     lost: bool = False
+    failed: bool = False
 
     @property
     def points(self) -> float:
@@ -120,9 +118,9 @@ def better(first: Marked, alone: Marked) -> Marked:
     rescued = [
         Remark("rescued", two.task)
         for one, two in zip(first.results, alone.results, strict=True)
-        if one.verdict in LOST and two.verdict is Kind.PASSED
+        if one.verdict is not Kind.PASSED and two.verdict is Kind.PASSED
     ]
-    return replace(alone, results=results, remarks=[*rescued, *alone.remarks], lost=False)
+    return replace(alone, results=results, remarks=[*rescued, *alone.remarks])
 
 
 def mark(
@@ -132,7 +130,7 @@ def mark(
     limits: Limits,
     sandbox: Sandbox,
     hidden: Sequence[Path] = (),
-    alone: bool = False,
+    fresh: bool = False,
 ) -> Marked:
     """Mark one submission with a worker of this process.
 
@@ -143,22 +141,23 @@ def mark(
         limits: limits for the submission.
         sandbox: the sandbox for the worker.
         hidden: folders that students' code must not see.
-        alone: nothing else is running, and the worker must be a fresh one.
+        fresh: the worker must be a new one.
     """
     runner = _Runner(exercise, contents, seed)
     with _borrowed_worker(sandbox, tuple(hidden)) as worker:
-        if alone:
+        if fresh:
             worker.close()
         runner.run(worker, limits)
     outcomes = runner.conclude()
     with _JUDGING:
         results = [_result(_key(task, seed), outcomes.get(task, NO_CELL)) for task in exercise.points]
     remarks = [*contents.remarks, *runner.remarks(results)]
-    lost = bool(runner.failed) or any(result.verdict in LOST for result in results) or runner.lacked(results)
-    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost)
+    kinds = {result.verdict for result in results}
+    lost, failed = bool(runner.failed or kinds & {*LOST}), kinds != {Kind.PASSED} and runner.has_errors(kinds)
+    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost, failed)
 
 
-def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(), alone=False) -> Marked:
+def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(), fresh=False) -> Marked:
     """Mark one submission on a worker of a Dask cluster, in the sandbox of its machine.
 
     Raises:
@@ -167,7 +166,7 @@ def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(
     sandbox = _sandbox_of_this_process()
     if not no_sandbox:
         sandbox.require()
-    return mark(exercise, contents, seed, limits, sandbox, hidden, alone)
+    return mark(exercise, contents, seed, limits, sandbox, hidden, fresh)
 
 
 _sandbox_of_this_process = cache(Sandbox.detect)
@@ -247,10 +246,10 @@ class _Runner:
                     outcomes[task] = TIME_USED_UP
         return outcomes
 
-    def lacked(self, results: list[Result]) -> bool:
-        """Whether an answer or a line of a cell failed for lack of something that other submissions may have taken."""
-        raised = [result.hint for result in results if result.verdict is Kind.RAISED]
-        return any(map(SHORTAGE.search, [*raised, *self.errors.values()]))
+    def has_errors(self, kinds: set[Kind]) -> bool:
+        """Whether an answer or a line stopped with an error, other than that an answer is not written yet."""
+        lines = (_last_line(error) for error in self.errors.values())
+        return Kind.RAISED in kinds or not all(line.startswith(NOT_WRITTEN) for line in lines)
 
     def remarks(self, results: list[Result]) -> list[Remark]:
         """Remarks about the answers that were lost, the cells that were left out, and the lines that failed."""
@@ -261,10 +260,14 @@ class _Runner:
                 first_line = printable(step.source.strip().splitlines()[0][:MAX_SHOWN])
                 remarks.append(Remark("left out", f"{self.failed[step.number].kind}: {first_line}"))
             elif isinstance(step, RunCell) and step.number in self.errors and not raised & {*step.answers}:
-                last_line = self.errors[step.number].strip().rpartition("\n")[2]
-                if not last_line.startswith("NotImplementedError"):  # an answer is called that is not written yet
+                last_line = _last_line(self.errors[step.number])
+                if not last_line.startswith(NOT_WRITTEN):
                     remarks.append(Remark("line failed", printable(last_line[:MAX_SHOWN])))
         return remarks
+
+
+def _last_line(error):
+    return error.strip().rpartition("\n")[2]
 
 
 def _raised(outcome):

@@ -384,28 +384,30 @@ def _run(
 ) -> list[tuple[str, Remark]]:
     """Mark everything in the plan, and save each result at once.
 
-    What was lost beside other submissions (to time, memory or a crash) is run again alone before anything is saved.
+    What was lost beside other submissions (to time, memory or a crash) or stopped with an error is run again alone
+    before anything is saved. What was lost gets a new worker.
 
     Returns:
         A remark about each submission that could not be marked because this program failed.
     """
     faults: list[tuple[str, Remark]] = []
-    lost: dict[Submission, Marked | None] = {}
+    again: dict[Submission, Marked | None] = {}
 
     def begin(submissions: Collection[Submission], alone: bool) -> Iterator[tuple[Submission, Future[Marked]]]:
         for submission in submissions:
             store.begin(submission.student, submission.exercise, plan.fingerprints[submission])
-            yield submission, start(submission, alone)
+            first = again.get(submission)
+            yield submission, start(submission, alone and (first is None or first.lost))
 
     finished = chain(
         _as_completed(begin(plan.todo, False), capacity),
         _as_completed(begin(plan.suspects, True), 1),
-        _as_completed(begin(lost, True), 1),  # complete by then
+        _as_completed(begin(again, True), 1),  # complete by then
     )
     total = len(plan.todo) + len(plan.suspects)
     try:
         for submission, future in (bar := tqdm(finished, total=total, unit="submission", disable=None, smoothing=0.1)):
-            shared = capacity > 1 and submission not in plan.suspects and submission not in lost
+            shared = capacity > 1 and submission not in plan.suspects and submission not in again
             try:
                 marked = future.result()
             except WorkerError as error:
@@ -419,11 +421,11 @@ def _run(
                 place = f"{submission.student}/{submission.exercise}"
                 faults.append((place, Remark("not marked", printable(repr(error)[:200]))))
                 continue
-            if lost.get(submission):
-                marked = better(lost[submission], marked)
-            elif shared and (marked is None or marked.lost):
+            if again.get(submission):
+                marked = better(again[submission], marked)
+            elif shared and (marked is None or marked.lost or marked.failed):
                 store.end(submission.student, submission.exercise)
-                lost[submission] = marked
+                again[submission] = marked
                 bar.total += 1
                 continue
             try:
@@ -444,7 +446,7 @@ def _start(
     exercises: dict[str, Exercise],
     root: Path,
     submission: Submission,
-    alone: bool,
+    fresh: bool,
 ) -> Future[Marked]:
     """Read a submission and have it marked. If it cannot be read, it gets its verdict at once."""
     exercise = exercises[submission.exercise]
@@ -461,7 +463,7 @@ def _start(
         done = Future()
         done.set_exception(error)
         return done
-    return executor.submit(job, exercise, contents, alone=alone)
+    return executor.submit(job, exercise, contents, fresh=fresh)
 
 
 def _as_completed(tasks: Iterator[tuple[Submission, Future]], capacity: int) -> Iterator[tuple[Submission, Future]]:
