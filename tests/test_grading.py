@@ -443,7 +443,10 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
         "sched_setscheduler(1, 5, ctypes.byref(ctypes.c_int(0)))",
         "unshare(0x10000000)",  # CLONE_NEWUSER
         "setns(0, 0)",
+        "socket(2, 1, 0)",  # TCP, with IPv4 and IPv6
+        "socket(10, 1, 0)",
         "socket(40, 1, 0)",  # to the host of a virtual machine
+        "socketpair(30, 5, 0, (ctypes.c_int * 2)())",  # a cluster's messages
         "socket(38, 5, 0)",  # the kernel's cryptography
         "ptrace(16, 1, 0, 0)",
         "setsockopt(libc.socket(1, 1, 0), 1, 7, ctypes.byref(ctypes.c_int(1 << 20)), 4)",  # a larger buffer

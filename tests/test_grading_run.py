@@ -354,6 +354,16 @@ def test_the_same_file_twice_is_one_hand_in(tmp_path):
     assert (summary.marked, summary.troubles) == (1, [])
 
 
+@pytest.mark.parametrize(("keep", "days"), [("best", ""), ("last", "1.00")])
+def test_the_first_file_once_more_is_the_last_hand_in(tmp_path, keep, days):
+    for attempt, book in (("04", SOLVED), ("05", half()), ("06", SOLVED)):
+        name = f"Lab 4_jane_attempt_2026-10-{attempt}-12-00-00_{KL}.ipynb"
+        hand_in(tmp_path / "in", ".", book, name=name)
+    grade(tmp_path, keep=grading.Keep(keep), due=datetime(2026, 10, 5, 12))
+    assert totals(tmp_path) == {"jane": "14"}
+    assert {row["days_late"] for row in rows(tmp_path / "out" / "grades.csv")} == {days}
+
+
 def test_a_hundred_hand_ins_do_not_take_the_night(tmp_path):
     for n in range(30):
         hand_in(tmp_path / "in", "ann", answered(extra=[f"x = {n}"]), name=f"{KL} ({n}).ipynb")

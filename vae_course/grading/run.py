@@ -160,7 +160,7 @@ def grade(
             seed = _seed(store, seed)
             digest = sources_digest([*PACKAGES, root / "exercises"])
             settings = fingerprint(b"", seed, asdict(limits), version("vae-lessons"), digest)
-            found, remarks = _identified(collected, only, exercises, settings, root)
+            found, remarks = _identified(collected, only, exercises, settings, root, keep)
             for student in only:
                 store.forget(student)
             plan = _plan(store, found, bool(sandbox.bwrap) if dask is None else not no_sandbox)
@@ -247,7 +247,12 @@ def _seed(store, seed):
 
 
 def _identified(
-    collected: Collected, only: Collection[str], exercises: dict[str, Exercise], settings: str, root: Path
+    collected: Collected,
+    only: Collection[str],
+    exercises: dict[str, Exercise],
+    settings: str,
+    root: Path,
+    keep: Keep,
 ) -> tuple[dict[Submission, str], list[tuple[str, Remark]]]:
     """Find out which exercise each file holds.
 
@@ -257,11 +262,12 @@ def _identified(
         exercises: by name.
         settings: a digest of what else the verdicts depend on.
         root: the folder of the course.
+        keep: of the same file twice, the first is the attempt, or the last one if the last one counts.
 
     Returns:
         The submissions, earlier ones first, with their fingerprints; and places with remarks.
     """
-    found, remarks, seen = {}, [], set()
+    found, remarks, seen = {}, [], {}
     for hand_in in collected.hand_ins:
         if only and hand_in.student not in only:
             continue
@@ -280,11 +286,14 @@ def _identified(
         if hand_in.exercise not in (None, exercise):
             remarks.append((place, Remark("another exercise", printable(name))))
         current = fingerprint(data, settings)
-        if (hand_in.student, exercise, current) not in seen:  # the same file twice is one attempt
-            seen.add((hand_in.student, exercise, current))
-            date = hand_in.handed_in or roster_date(collected.students[hand_in.student], exercise, exercises)
-            submission = Submission(hand_in.student, exercise, hand_in.path, hand_in.shown, date, hand_in.late)
-            found[submission] = current
+        key = (hand_in.student, exercise, current)
+        if key in seen:
+            if keep is Keep.BEST:
+                continue
+            del found[seen[key]]
+        date = hand_in.handed_in or roster_date(collected.students[hand_in.student], exercise, exercises)
+        seen[key] = Submission(hand_in.student, exercise, hand_in.path, hand_in.shown, date, hand_in.late)
+        found[seen[key]] = current
     for (student, exercise), count in Counter((s.student, s.exercise) for s in found).items():
         if count > MAX_ATTEMPTS:
             remarks.append(
