@@ -91,7 +91,7 @@ def lose(monkeypatch, verdict, hint="", also_alone=False):
         marked = judged_without_running(exercise, contents)
         if bob and (also_alone or first):
             marked.results[0] = Result(marked.results[0].task, 0.0, marked.results[0].max_points, verdict, hint)
-            marked.lost, marked.failed = verdict is not Kind.RAISED, verdict is Kind.RAISED
+            marked.lost = verdict in marking.LOST
         with lock:
             running[0] -= 1
         return marked
@@ -107,12 +107,12 @@ def three(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("verdict", [Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED, Kind.RAISED])
+@pytest.mark.parametrize("verdict", [Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED, Kind.RAISED, Kind.DIFFERENT])
 def test_what_was_lost_beside_others_is_run_again_alone(three, monkeypatch, verdict):
     calls = lose(monkeypatch, verdict)
     summary = grade(three, jobs=3)
     assert totals(three) == {"ann": "14", "bob": "14", "eve": "14"}
-    assert calls[-1] == (True, verdict is not Kind.RAISED, 1)  # Bob's, and nothing else at that time
+    assert calls[-1] == (True, verdict in marking.LOST, 1)  # Bob's, and nothing else at that time
     assert len(calls) == 4
     assert (summary.marked, summary.troubles) == (3, [])
     report = json.loads((three / "out" / "report.json").read_text(encoding="utf-8"))

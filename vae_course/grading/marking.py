@@ -39,11 +39,11 @@ DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|U\d{1,3})")  # an answer in words is
 REPORTED_BY_CHILDREN = (Kind.NOT_WRITTEN, Kind.RAISED, Kind.SIGNATURE, Kind.TYPE, Kind.LIBRARY, Kind.MISSING)
 LOST = (Kind.TIMEOUT, Kind.MEMORY, Kind.CRASHED)
 NOT_JUDGED = (Kind.MISSING, *LOST)
+CERTAIN = (Kind.PASSED, Kind.NOT_WRITTEN, Kind.UNREADABLE)  # whatever else was running
 MAX_TEXT = 4000  # characters in a message
 MAX_SIDE, MAX_AXES = 1 << 23, 8  # numbers along one axis, even of an empty array
 NOTES = (CHANGED, RANDOM)  # what a child says about an answer, beside its results
 MAX_SHOWN = 60  # characters of a cell in a remark
-NOT_WRITTEN = "NotImplementedError"  # an answer is called that is not written yet
 NO_CELL = Failure(Kind.MISSING, "The cell with this answer is not in the notebook.")
 NO_FUNCTION = Failure(Kind.MISSING, "The answer's cell does not define the required function.")
 NOT_ARRAYS = Failure(Kind.TYPE, "The result could not be read as numbers.")
@@ -80,8 +80,6 @@ class Marked:
         seconds: how long the student's code ran.
         bytes: its peak memory.
         lost: whether something was lost to a lack of time or memory or to a crash.
-        failed: whether an answer, or a line of a cell, stopped with an error and an answer is not passed. A lack of
-            something that submissions share may be to blame, so it is run again, as what was lost is.
     """
 
     results: list[Result]
@@ -90,12 +88,16 @@ class Marked:
     seconds: float = 0.0
     bytes: int = 0
     lost: bool = False
-    failed: bool = False
 
     @property
     def points(self) -> float:
         """The points of all tasks together."""
         return sum(result.points for result in self.results)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it may have done worse beside other submissions than it would have done alone."""
+        return any(result.verdict not in CERTAIN for result in self.results)
 
     @property
     def readable(self) -> bool:
@@ -152,9 +154,8 @@ def mark(
     with _JUDGING:
         results = [_result(_key(task, seed), outcomes.get(task, NO_CELL)) for task in exercise.points]
     remarks = [*contents.remarks, *runner.remarks(results)]
-    kinds = {result.verdict for result in results}
-    lost, failed = bool(runner.failed or kinds & {*LOST}), kinds != {Kind.PASSED} and runner.has_errors(kinds)
-    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost, failed)
+    lost = bool(runner.failed) or any(result.verdict in LOST for result in results)
+    return Marked(results, contents.answers, remarks, runner.seconds, runner.bytes, lost)
 
 
 def mark_on_cluster(exercise, contents, seed, limits, no_sandbox: bool, hidden=(), fresh=False) -> Marked:
@@ -246,11 +247,6 @@ class _Runner:
                     outcomes[task] = TIME_USED_UP
         return outcomes
 
-    def has_errors(self, kinds: set[Kind]) -> bool:
-        """Whether an answer or a line stopped with an error, other than that an answer is not written yet."""
-        lines = (_last_line(error) for error in self.errors.values())
-        return Kind.RAISED in kinds or not all(line.startswith(NOT_WRITTEN) for line in lines)
-
     def remarks(self, results: list[Result]) -> list[Remark]:
         """Remarks about the answers that were lost, the cells that were left out, and the lines that failed."""
         remarks = [Remark("lost", f"{result.task}: {result.verdict}") for result in results if result.verdict in LOST]
@@ -260,14 +256,10 @@ class _Runner:
                 first_line = printable(step.source.strip().splitlines()[0][:MAX_SHOWN])
                 remarks.append(Remark("left out", f"{self.failed[step.number].kind}: {first_line}"))
             elif isinstance(step, RunCell) and step.number in self.errors and not raised & {*step.answers}:
-                last_line = _last_line(self.errors[step.number])
-                if not last_line.startswith(NOT_WRITTEN):
+                last_line = self.errors[step.number].strip().rpartition("\n")[2]
+                if not last_line.startswith("NotImplementedError"):  # an answer is called that is not written yet
                     remarks.append(Remark("line failed", printable(last_line[:MAX_SHOWN])))
         return remarks
-
-
-def _last_line(error):
-    return error.strip().rpartition("\n")[2]
 
 
 def _raised(outcome):

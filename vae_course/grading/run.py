@@ -393,8 +393,8 @@ def _run(
 ) -> list[tuple[str, Remark]]:
     """Mark everything in the plan, and save each result at once.
 
-    What was lost beside other submissions (to time, memory or a crash) or stopped with an error is run again alone
-    before anything is saved. What was lost gets a new worker.
+    What did not pass beside other submissions is run again alone before anything is saved. If it was lost (to time,
+    memory or a crash), it gets a new worker.
 
     Returns:
         A remark about each submission that could not be marked because this program failed.
@@ -406,7 +406,7 @@ def _run(
         for submission in submissions:
             store.begin(submission.student, submission.exercise, plan.fingerprints[submission])
             first = again.get(submission)
-            yield submission, start(submission, alone and (first is None or first.lost))
+            yield submission, start(submission, fresh=alone and (first is None or first.lost))
 
     finished = chain(
         _as_completed(begin(plan.todo, False), capacity),
@@ -432,7 +432,7 @@ def _run(
                 continue
             if again.get(submission):
                 marked = better(again[submission], marked)
-            elif shared and (marked is None or marked.lost or marked.failed):
+            elif shared and (marked is None or marked.doubtful):
                 store.end(submission.student, submission.exercise)
                 again[submission] = marked
                 bar.total += 1
