@@ -190,24 +190,6 @@ def test_an_answer_that_does_not_parse_hides_none_that_does():
     assert Remark("by function", "kl-discrete") in marked.remarks
 
 
-@pytest.mark.parametrize(
-    ("extra", "answer", "failed"),
-    [
-        ("", "return 1 / 0", True),
-        ("raise OSError", "return q", True),  # it may be wrong because of that
-        ("", "return q", False),
-        ("raise NotImplementedError", "raise NotImplementedError", False),
-        ("raise OSError", None, False),  # there is nothing to gain
-    ],
-)
-def test_what_stopped_with_an_error_may_be_run_again(extra, answer, failed):
-    book = answered(extra=[extra])
-    if answer:
-        answer_cell(book, "kl/discrete").source = f"def kl_discrete(q, p):\n    {answer}"
-    marked = mark(book)[1]
-    assert (marked.failed, marked.lost) == (failed, False)
-
-
 def test_a_helper_that_is_written_again_later_does_not_change_earlier_answers():
     book = answered(
         kl__discrete="def help(q, p):\n    return (q[q > 0] * (q[q > 0] / p[q > 0]).log()).sum()\n\n\n"
