@@ -271,6 +271,16 @@ def test_a_folder_for_each_exercise(source, run):
     assert [one.student for one in run(source).hand_ins] == ["ann", "ann", "bob"]
 
 
+def test_a_name_of_the_roster_with_another_number_is_explained(source, run):
+    put(source, *(f"{name}_{n}_assignsubmission_file_/x.ipynb" for name, n in (("Jane Doe", 777), ("Ann Lee", 12345))))
+    collected = run(source, [ANN, JANE])
+    assert [one.student for one in collected.hand_ins] == ["Ann Lee", "Jane Doe"]
+    assert remarked(collected, "unknown student") == {
+        "Jane Doe": "jane has this name, but another number than 777",
+        "Ann Lee": "ann has this name, but another number than 12345",
+    }
+
+
 def test_files_without_students(source, run):
     put(source, "jane_ex04.ipynb", "Copy of 123456 lab 5 (2).ipynb", "Li Ming.ipynb", f"{KL}.ipynb", "config.json")
     collected = run(source)
@@ -532,9 +542,22 @@ def test_an_archive_of_archives(tmp_path, source, run):
     inner = pack(tmp_path / "inner.zip", "ex04.ipynb").read_bytes()
     middle = pack(tmp_path / "middle.zip", contents={"inner.zip": inner, "ex05.ipynb": BOOK}).read_bytes()
     archive = pack(tmp_path / "lab4.zip", contents={"ann/lab.zip": inner, "bob/lab.zip": middle})
-    collected = run(archive)
-    assert found(collected) == [("ann", "ann/lab.zip/ex04.ipynb", KL), ("bob", "bob/lab.zip/ex05.ipynb", ELBO)]
-    assert remarked(collected, "unknown file") == {"bob": "1: bob/lab.zip/inner.zip (an archive too deep in others)"}
+    outer = pack(tmp_path / "outer.zip", contents={"middle.zip": middle, "ex07.ipynb": BOOK}).read_bytes()
+    put(source, "eve/lab.zip", data=outer)
+    archive = pack(tmp_path / "lab4.zip", contents={"ann/lab.zip": inner, "bob/lab.zip": middle, "eve/lab.zip": outer})
+    put(source, "ann/lab.zip", data=inner)
+    put(source, "bob/lab.zip", data=middle)
+    for place in (archive, source):  # whether the outer archive is unpacked makes no difference
+        collected = run(place)
+        assert [(student, shown) for student, shown, _ in found(collected)] == [
+            ("ann", "ann/lab.zip/ex04.ipynb"),
+            ("bob", "bob/lab.zip/ex05.ipynb"),
+            ("bob", "bob/lab.zip/inner.zip/ex04.ipynb"),
+            ("eve", "eve/lab.zip/ex07.ipynb"),
+            ("eve", "eve/lab.zip/middle.zip/ex05.ipynb"),
+        ]
+        deep = "1: eve/lab.zip/middle.zip/inner.zip (an archive too deep in others)"
+        assert remarked(collected, "unknown file") == {"eve": deep}
 
 
 @pytest.mark.parametrize(
@@ -774,6 +797,10 @@ def test_delimiters_and_encodings_of_rosters(tmp_path, delimiter, encoding):
     ]
 
 
+def test_excels_line_about_the_delimiter_is_no_header(tmp_path):
+    assert [student.key for student in roster(tmp_path, "sep=;\r\nlogin;name\r\nann;Lee, Ann")] == ["ann"]
+
+
 CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Lab 4 (99)
 ,,,,,Manual Posting
     Points Possible,,,,,14
@@ -1006,6 +1033,16 @@ def test_one_archive_that_takes_everything_costs_the_others_nothing(tmp_path, mo
     collected = collect(source, ["ex04_kl_divergence"], tmp_path / "unpacked")
     assert [hand_in.student for hand_in in collected.hand_ins] == ["h0", "h1", "h2", "h3"]
     assert {place for place, remark in collected.remarks if remark.kind == "no access"} == {"a", "b"}
+
+
+def test_many_files_of_one_are_one_remark(source, run, monkeypatch):
+    monkeypatch.setattr(module, "MAX_MEMBERS", 40)
+    put(source, "ann/ex04.ipynb")
+    pack(source / "eve" / "work.zip", *(f"{n}.json" for n in range(500)))
+    pack(source / "eve" / "inner.zip", contents={f"{n}.zip": b"PK" for n in range(50)})
+    collected = run(source)
+    assert [one.student for one in collected.hand_ins] == ["ann"]
+    assert 1 <= len([place for place, remark in collected.remarks if place == "eve"]) <= 4
 
 
 def test_files_that_nobody_needs_do_not_count(tmp_path, monkeypatch):

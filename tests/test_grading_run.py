@@ -364,6 +364,16 @@ def test_the_first_file_once_more_is_the_last_hand_in(tmp_path, keep, days):
     assert {row["days_late"] for row in rows(tmp_path / "out" / "grades.csv")} == {days}
 
 
+def test_the_best_keeps_the_day_when_it_was_first_handed_in(tmp_path):
+    """Even if a later run sees the same file with a later date only."""
+    for n, (day, days) in enumerate((("04", ""), ("09", ""), ("03", ""))):
+        hand_in(tmp_path / f"in{n}", ".", SOLVED, name=f"Lab 4_jane_attempt_2026-10-{day}-12-00-00_{KL}.ipynb")
+        (tmp_path / f"in{n}").rename(tmp_path / "in")
+        grade(tmp_path, due=datetime(2026, 10, 5, 12))
+        (tmp_path / "in").rename(tmp_path / f"in{n}")
+        assert {row["days_late"] for row in rows(tmp_path / "out" / "grades.csv")} == {days}
+
+
 def test_a_hundred_hand_ins_do_not_take_the_night(tmp_path):
     for n in range(30):
         hand_in(tmp_path / "in", "ann", answered(extra=[f"x = {n}"]), name=f"{KL} ({n}).ipynb")
@@ -384,6 +394,17 @@ def test_one_student_is_marked_anew_and_the_others_stay(three):
     assert totals(three) == {"ann": "2", "bob": "14", "eve": "14"}
     assert len(rows(three / "out" / "grades.csv")) == 3 * 6
     assert len(list((three / "out" / "feedback").iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["Bob", "BOB RAY", "007"])
+def test_a_student_is_found_by_name_and_number_as_well(three, name):
+    (three / "class.csv").write_text("login,name,id\nann,Ann Lee,006\nbob,Bob Ray,007\neve,Bob Roy,008\n")
+    grade(three)
+    hand_in(three / "in", "bob", half())
+    arguments = (three / "in", "--out", three / "out", "--roster", three / "class.csv", "--student")
+    assert "1 submission marked" in command(*arguments, name).output
+    assert totals(three) == {"ann": "14", "bob": "2", "eve": "14"}
+    assert "no student 'Bob R'; there are ['bob', 'eve']" in command(*arguments, "Bob R").output
 
 
 def test_marks_stay_when_only_the_late_ones_are_given(three):
@@ -486,6 +507,16 @@ def test_a_lesson_is_named(tmp_path):
         f"{KINDS['unreadable']}: bob/{KL} (it is the lesson 04_kl_divergence, and not the exercise)",
         f"{KINDS['unknown file']}: eve (homework.ipynb, which is the lesson 04_kl_divergence)",
     ]
+
+
+@pytest.mark.filterwarnings("ignore::nbformat.warnings.DuplicateCellId")  # made on purpose
+def test_two_exercises_in_one_file_are_named(tmp_path):
+    hand_in(tmp_path / "in", "ann", SOLVED)
+    both = notebook()
+    both.cells += notebook(ELBO).cells
+    hand_in(tmp_path / "in", "bob", both, name="homework.ipynb")
+    [line] = grade(tmp_path).troubles
+    assert line.endswith(f"(homework.ipynb, which holds {KL} and {ELBO}: each needs a file of its own)")
 
 
 # --- Nothing that students write is interpreted ---

@@ -167,13 +167,16 @@ def _remark(collected: Collected, left: list[tuple[str, "_Item"]]) -> None:
         collected: the hand-ins and students.
         left: all other files and closed folders, with the key of the student.
     """
-    unknown, there = defaultdict(list), {hand_in.student for hand_in in collected.hand_ins}
+    unknown, closed = defaultdict(list), defaultdict(list)
     for key, item in left:
         if item.trouble:
-            collected.remarks.append((key, Remark("no access", f"{item.shown}: {item.trouble}")))
-            there.add(key)
+            closed[key, item.trouble].append(item)
         else:
             unknown[key].append(item)
+    for (key, trouble), items in closed.items():
+        shown = items[0].shown if len(items) == 1 else _listed(items)
+        collected.remarks.append((key, Remark("no access", f"{shown}: {trouble}")))
+    there = {hand_in.student for hand_in in collected.hand_ins} | {key for key, _ in closed}
     collected.remarks += [(key, Remark("unknown file", _listed(items))) for key, items in unknown.items()]
     collected.remarks += [(key, Remark("nothing")) for key in collected.students if key not in there]
 
@@ -251,7 +254,7 @@ class _Reader:
         if is_folder:
             self.read_folder(root, nested=0)
         elif is_file and (_is_zip(source.name) or is_zipfile(source)):
-            self.read_archive(root, nested=0)
+            self.read_archive(root, nested=-1)  # as if it were unpacked
         elif exists:
             raise GradingError(f"{shown}: neither a folder nor a zip archive")
         else:
@@ -312,8 +315,9 @@ class _Reader:
                 for file in [file for file in files if file.path.parent == folder]:
                     del files[file]
             item.items, item.trouble = [], _why_refused(error)
-        for inner in [inner for inner in _all_items(item) if _is_zip(inner.name) and inner.path and not inner.trouble]:
-            self.read_archive(inner, nested + 1)
+        for inner in [inner for inner in _all_items(item) if _is_zip(inner.name) and inner.path]:
+            if not inner.trouble:  # it may be removed to make room for one before it
+                self.read_archive(inner, nested + 1)
 
     def unpack(self, archive: ZipFile, root: _Item, folder: Path) -> None:
         """Unpack what may be a notebook or an archive; list everything else."""
@@ -767,6 +771,8 @@ def _identify(owned: list[tuple[_Owner, _Item]], class_list: _ClassList, collect
         collected.students.setdefault(key, Student(key, _shown(name), owner.id))
         if class_list.students:
             detail = f"fits {' and '.join(student.key for student in fits)}" if fits else ""
+            if not fits and decided and (named := class_list.called(owner.text)):
+                detail = f"{named[0].key} has this name, but another number than {owner.id}"
             remarks[key, detail] = (key, Remark("unknown student", detail))
     collected.remarks += remarks.values()
     return keys
@@ -943,7 +949,7 @@ def _is_numbered_work(word: str) -> bool:
 
 
 def _listed(items: list[_Item]) -> str:
-    """The number of unknown files, and the names of the first."""
+    """The number of files, and the names of the first."""
     named = []
     for item in items[:NAMED]:
         note = item.note or ("only zip archives are opened" if item.name.casefold().endswith(OTHER_ARCHIVES) else "")
@@ -1021,7 +1027,7 @@ def _records(text: str) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file, with their numbers. The delimiter is the one with which most columns are known."""
 
     def read(delimiter):
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = csv.reader(io.StringIO(re.sub("^sep=.", "", text), newline=""), delimiter=delimiter)  # Excel's
         return [(rows.line_num, row) for row in rows]
 
     def known(records):

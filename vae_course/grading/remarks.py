@@ -56,16 +56,18 @@ def grouped(remarks: Iterable[tuple[str, Remark]], named: int = MAX_NAMED) -> li
         remarks: where each remark was made (such as "ann/ex04_kl_divergence"), and the remark.
         named: at most this many places are named in a line.
     """
-    places: dict[str, dict[str, list[str]]] = {}
+    places: dict[str, dict[str, dict[str, None]]] = {}  # the details of each place in order, and each once
     for place, remark in remarks:
-        details = places.setdefault(remark.kind, {}).setdefault(place, [])
-        if remark.detail and remark.detail not in details:
-            details.append(remark.detail)
+        details = places.setdefault(remark.kind, {}).setdefault(place, {})
+        if remark.detail:
+            details[remark.detail] = None
     lines = []
     for kind, sentence in KINDS.items():
         if kind in places:
             found = [
-                f"{place} ({', '.join(details[:named])}{', …' if len(details) > named else ''})" if details else place
+                f"{place} ({', '.join([*details][:named])}{', …' if len(details) > named else ''})"
+                if details
+                else place
                 for place, details in places[kind].items()
             ]
             more = f", and {len(found) - named:,} more" if len(found) > named else ""

@@ -40,6 +40,7 @@ from vae_course.grading.submissions import (
     GradingError,
     Submission,
     Unreadable,
+    exercises_in,
     fingerprint,
     identify,
     lesson_of,
@@ -150,7 +151,7 @@ def grade(
     sandbox = sandbox or Sandbox.detect()
     with tempfile.TemporaryDirectory(prefix="vae-lessons-") as unpacked, _errors_of(out):
         collected = collect(submissions, exercises, Path(unpacked), read_roster(roster) if roster else [])
-        _check_students(only, collected.students)
+        only = _known_students(only, collected.students)
         if dask is None and not no_sandbox:
             sandbox.require()
         out.mkdir(parents=True, exist_ok=True)
@@ -223,12 +224,23 @@ def _check_folders(exercises, submissions, out, root):
         raise GradingError(f"{out} and {submissions} overlap: give the results a folder of their own")
 
 
-def _check_students(only, students):
-    for name in only:
-        if name not in students:
-            by_lower = {student.lower(): student for student in students}
-            close = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=3)]
-            raise GradingError(f"no student {name!r}{f'; there are {close}' if close else ''}")
+def _known_students(names: Collection[str], students: dict[str, Student]) -> set[str]:
+    """The keys of students that are named by their key, name, login or id, in upper or lower case."""
+    keys: dict[str, set[str]] = {}
+    for key, student in students.items():
+        for text in filter(None, (key, student.name, student.login, student.id)):
+            keys.setdefault(text.lower(), set()).add(key)
+    found = set()
+    for name in names:
+        fits = {name} if name in students else keys.get(name.lower(), set())
+        if len(fits) > 1:
+            raise GradingError(f"{name!r} fits several students: {sorted(fits)}")
+        if not fits:
+            close = get_close_matches(name.lower(), keys, n=3)
+            near = sorted(set().union(*(keys[text] for text in close)))
+            raise GradingError(f"no student {name!r}{f'; there are {near}' if near else ''}")
+        found |= fits
+    return found
 
 
 def _gradebook_writer():
@@ -280,7 +292,9 @@ def _identified(
         place, name = f"{hand_in.student}/{exercise}", Path(hand_in.shown).name
         if exercise is None:
             lesson = lesson_of(data, root)
+            several = " and ".join(exercises_in(data, exercises))
             what = f"{name}, which is the lesson {lesson}" if lesson else name
+            what += f", which holds {several}: each needs a file of its own" if several else ""
             remarks.append((hand_in.student, Remark("unknown file", printable(what))))
             continue
         if hand_in.exercise not in (None, exercise):
@@ -360,7 +374,7 @@ def _chosen(
         best = max(readable, key=lambda attempt: attempt.points)
         latest = [attempt for attempt in readable if keep is Keep.LAST or attempt.points == best.points][-1]
         if latest.fingerprint in here:
-            chosen.append(replace(latest, submission=here[latest.fingerprint][1]))
+            chosen.append(_seen_again(latest, here[latest.fingerprint][1], keep))
         else:
             chosen.append(latest)
             if not only or student in only:
@@ -373,14 +387,28 @@ def _chosen(
     return chosen, remarks
 
 
+def _seen_again(attempt: Attempt, now: Submission, keep: Keep) -> Attempt:
+    """An attempt whose file is there now. If the best one counts, so does the first time when it was handed in."""
+    first = attempt.submission
+    if keep is Keep.BEST and first.handed_in:
+        before, after = _comparable(first.handed_in, now.handed_in or first.handed_in)
+        if before <= after:
+            now = replace(now, handed_in=first.handed_in, late=first.late)
+    return replace(attempt, submission=now)
+
+
+def _comparable(one: datetime, two: datetime) -> tuple[datetime, datetime]:
+    """The same dates, both with a time zone or both without one. A date without a time zone means this machine's."""
+    return (one.astimezone(), two.astimezone()) if bool(one.tzinfo) != bool(two.tzinfo) else (one, two)
+
+
 def _late(grades: Grades, students: dict[str, Student], due: datetime | None) -> dict[Submission, float | None]:
     """By how many days submissions were late; None if the platform says only that one was."""
     late = {}
     for submission in grades:
         deadline, handed_in = students[submission.student].due or due, submission.handed_in
         if deadline and handed_in:
-            if bool(deadline.tzinfo) != bool(handed_in.tzinfo):  # one is without a time zone: it means this machine's
-                deadline, handed_in = deadline.astimezone(), handed_in.astimezone()
+            deadline, handed_in = _comparable(deadline, handed_in)
             if handed_in > deadline:
                 late[submission] = (handed_in - deadline).total_seconds() / 86400
         elif submission.late:

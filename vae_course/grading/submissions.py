@@ -32,6 +32,7 @@ __all__ = [
     "Submission",
     "Unreadable",
     "clean",
+    "exercises_in",
     "fingerprint",
     "identify",
     "lesson_of",
@@ -174,7 +175,13 @@ def fingerprint(data: bytes, *settings: object) -> str:
 
 
 def identify(data: bytes, exercises: dict[str, Exercise]) -> str | None:
-    """The name of the exercise that a file holds, by its answers' ids, checks and functions; None if that is unclear.
+    """The name of the exercise that a file holds; None if that is unclear."""
+    found = exercises_in(data, exercises)
+    return found[0] if len(found) == 1 else None
+
+
+def exercises_in(data: bytes, exercises: dict[str, Exercise]) -> list[str]:
+    """The names of the exercises of which a file holds most, by the answers' ids, checks and functions.
 
     At least half of an exercise's tasks must be there. The file may be large and malformed, so it is not parsed.
     """
@@ -186,8 +193,7 @@ def identify(data: bytes, exercises: dict[str, Exercise]) -> str | None:
     found = _found(data, set().union(*marks.values()))
     counts = Counter(name for (name, _), any_of in marks.items() if any_of & found)
     counts = {name: n for name, n in counts.items() if 2 * n >= len(exercises[name].functions)}
-    best = [name for name, n in counts.items() if n == max(counts.values())]
-    return best[0] if len(best) == 1 else None
+    return [name for name, n in counts.items() if n == max(counts.values())]
 
 
 def lesson_of(data: bytes, root: Path) -> str | None:
