@@ -250,7 +250,8 @@ def grade_class(
         Path | None, typer.Option(help="A CSV file with everybody in the class: id, name, login or folder.")
     ] = None,
     student: Annotated[
-        list[str] | None, typer.Option(help="Mark only this student, anew. Repeatable. The others' results stay.")
+        list[str] | None,
+        typer.Option(help="Mark only this student (name, login or id), anew. Repeatable. The others' results stay."),
     ] = None,
     keep: Annotated[str, typer.Option(help="Which of several hand-ins counts: best or last.")] = "best",
     due: Annotated[
