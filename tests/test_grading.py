@@ -1,6 +1,7 @@
 """Marking honest submissions: points, changed or missing cells, the sandbox, and the files that are written."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -425,6 +426,8 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
         "sched_setscheduler(1, 5, ctypes.byref(ctypes.c_int(0)))",
         "unshare(0x10000000)",  # CLONE_NEWUSER
         "setns(0, 0)",
+        "epoll_create1(0)",
+        "inotify_init()",
         "socket(2, 1, 0)",  # TCP, with IPv4 and IPv6
         "socket(10, 1, 0)",
         "socket(40, 1, 0)",  # to the host of a virtual machine
@@ -491,9 +494,10 @@ def test_nothing_makes_a_submission_less_likely_to_be_ended_first(worker):
         "import torch.utils.data as d\n"
         "assert len(list(d.DataLoader(torch.zeros(8, 3), batch_size=4, num_workers=2))) == 2",
         "@torch.compile\ndef double(x): return 2 * x\nassert double(torch.ones(1)) == 2",
+        "import asyncio\nassert await asyncio.wait_for(asyncio.sleep(0.01, 'done'), 5) == 'done'",
         "import time\nstart = time.monotonic()\n!pip install einops seaborn\nassert time.monotonic() - start < 9",
     ],
-    ids=["pool", "loader", "compile", "pip"],
+    ids=["pool", "loader", "compile", "asyncio", "pip"],
 )
 def test_what_works_at_home_works_here(one_worker, source):
     """A pool ends its processes by a signal, which may be ignored around the whole run (nohup)."""
@@ -1061,6 +1065,21 @@ def test_draws_of_a_wrong_shape_take_no_memory_of_the_marking_process(shape):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100 << 20
+
+
+def test_descriptors_that_the_kernel_refuses_are_sent_again(worker, monkeypatch):
+    """An earlier child may have left as many under way as one user may have."""
+    send, tries = sandbox.socket.send_fds, []
+
+    def refuse_twice(*arguments):
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError(errno.ETOOMANYREFS, "Too many references")
+        return send(*arguments)
+
+    monkeypatch.setattr(sandbox.socket, "send_fds", refuse_twice)
+    assert run_cell(worker, "1 / 1") == (None, None)
+    assert len(tries) == 3
 
 
 def test_a_worker_that_sends_garbage_is_replaced(worker, monkeypatch):

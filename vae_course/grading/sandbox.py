@@ -7,6 +7,7 @@ that the instructor can.
 """
 
 import contextlib
+import errno
 import json
 import os
 import pickle
@@ -315,7 +316,7 @@ class Worker:
             with tempfile.TemporaryFile() as file, os.fdopen(theirs, "wb") as out:
                 pickle.dump(replace(request, limits=asdict(limits)), file)
                 file.seek(0)
-                socket.send_fds(self.control, [b"r"], [file.fileno(), out.fileno()])
+                self._send([file.fileno(), out.fileno()])
             failure, finished = self._listen(ours, limits, on_message, 3 * len(request.steps) + 8)
         except OSError:  # the worker is gone
             failure, finished = None, False
@@ -333,6 +334,18 @@ class Worker:
         if finished:
             failure = None
         return Outcome(failure, ended.seconds, ended.bytes) if ended else Outcome(failure, limits.seconds, 0)
+
+    def _send(self, descriptors):
+        """Send descriptors to the worker. The kernel may refuse until it has cleared away those of an earlier child."""
+        end = time.monotonic() + GRACE
+        while True:
+            try:
+                socket.send_fds(self.control, [b"r"], descriptors)
+                return
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
 
     def _listen(self, pipe, limits, on_message, max_messages):
         """Pass on messages until the child closes its pipe. Returns why to kill it, if so, and whether it finished."""

@@ -29,6 +29,8 @@ FORBIDDEN = (
     # other ways into the kernel
     *("io_uring_setup", "bpf", "perf_event_open", "userfaultfd"),
 )
+# each user has few of these, and Python does without
+PER_USER = ("epoll_create", "epoll_create1", "inotify_init", "inotify_init1", "fanotify_init", "io_setup")
 ONLY_FOR_ITSELF = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
 NEW_NAMESPACES = (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)  # CLONE_NEW…
 SET_LEASE = 1024
@@ -100,6 +102,8 @@ def _refused():
     """The name of each call that is refused, the error that it gets, and for which argument, if not for all."""
     for name in FORBIDDEN:
         yield name, errno.EPERM
+    for name in PER_USER:
+        yield name, errno.ENOSYS
     for name in ONLY_FOR_ITSELF:  # the first argument is the process; 0 is the one that calls
         yield name, errno.EPERM, _Comparison(0, NOT_EQUAL, 0)
     yield "fcntl", errno.EPERM, _Comparison(1, ALL_OF, WORD, SET_LEASE)  # it would stop others who open Python's files

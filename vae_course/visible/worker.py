@@ -259,6 +259,7 @@ def limit(limits: dict, settings: dict) -> None:
         "FSIZE": limits["file_bytes"],
         "MSGQUEUE": 0,
         "NOFILE": 256,
+        "SIGPENDING": 256,  # signals and timers, which are counted for the user
     }
     if settings["uid"] is not None or settings["namespace"]:  # otherwise all processes of this user would count
         new_limits["NPROC"] = limits["processes"]
