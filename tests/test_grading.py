@@ -170,6 +170,13 @@ def test_a_remark_on_many_copies_of_a_cell_is_made_once():
     assert remarks == [Remark("locked", "kl-discrete-check")]
 
 
+def test_huge_numbers_print_no_warning(recwarn):
+    """Python would show it among the results."""
+    huge = "import numpy as np\ndef kl_discrete(q, p):\n    return np.longdouble('1e4000')"
+    assert mark(answered(kl__discrete=huge))[0]["kl/discrete"].verdict not in ("passed", "raised")
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
+
+
 def test_an_answer_without_its_function_is_missing():
     assert verdicts(answered(kl__discrete="x = 1"))["kl/discrete"] == "missing"
 

@@ -191,6 +191,8 @@ MARKUP = """<script>alert(1)</script> <img src=x onerror=alert(1)> </div>
 [a](javascript:alert(1)) [b](java&#115;cript:alert(1)) [c]( <JaVaScRiPt:alert(1)>) [d](javascript\\:alert(1)) [e][f]
 
 [f]: vbscript:alert(1)
+
+$\\def\\h#1{\\href{java#1:alert(2)}{plot}}\\h{script}$ $\\href{java\tscript:alert(1)}{x}$
 """
 FORMULAS = r"$p<q$ and $\mathrm{KL}(q\|p)\ge 0$, $$\begin{aligned}a&=b\\&<c\end{aligned}$$ *so* `x<y`"
 
@@ -208,7 +210,7 @@ def test_html_in_a_students_text_is_escaped(tmp_path):
     assert "ValueError" in whole
     assert "alert(1)</script>" not in whole
     page = markdown2html(next(cell.source for cell in cells if cell.id == WORDS))
-    for bad in ("<script", "<img", "</div", 'href="javascript', 'href="vbscript'):
+    for bad in ("<script", "<img", "</div", 'href="javascript', 'href="vbscript', "\\href"):
         assert bad not in page.lower()
     for good in ("$p&lt; q$", r"\begin{aligned}a&amp;=b\\&amp;&lt; c\end{aligned}", "<em>so</em>"):
         assert good in page

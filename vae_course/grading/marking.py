@@ -301,7 +301,8 @@ def _result(key: Key, observed: list[Observation] | Failure) -> Result:
     try:
         if not isinstance(observed, Failure) and len(observed) != len(key.cases):
             raise ValueError("not every case was answered")
-        verdict = decide(key, observed)
+        with np.errstate(all="ignore"):  # of huge numbers, for example
+            verdict = decide(key, observed)
     except MemoryError:
         raise
     except Exception:  # no honest answer gives such arrays
