@@ -188,6 +188,13 @@ def test_an_answer_that_does_not_parse_shows_its_error():
     assert result.hint.endswith(" (line 2: return (q)")
 
 
+def test_an_odd_syntax_error_is_an_error_like_others():
+    odd = "def kl_discrete(q, p):\n    raise SyntaxError('odd', ('cell', 1, 1, 7))"
+    result = mark(answered(kl__discrete=odd))[0]["kl/discrete"]
+    assert result.verdict == "raised"
+    assert "SyntaxError: odd" in result.hint
+
+
 def test_an_answer_that_does_not_parse_hides_none_that_does():
     """In a copy that the student made, for example, with another id."""
     right = next(cell.source for cell in notebook().cells if "def kl_discrete" in cell.source)
@@ -438,7 +445,6 @@ LIBC = "import ctypes, platform\nlibc = ctypes.CDLL(None)\nkeys = {'x86_64': 248
         "socket(2, 1, 0)",  # TCP, with IPv4 and IPv6
         "socket(10, 1, 0)",
         "socket(40, 1, 0)",  # to the host of a virtual machine
-        "socketpair(30, 5, 0, (ctypes.c_int * 2)())",  # a cluster's messages
         "socket(38, 5, 0)",  # the kernel's cryptography
         "ptrace(16, 1, 0, 0)",
         "setsockopt(libc.socket(1, 1, 0), 1, 7, ctypes.byref(ctypes.c_int(1 << 20)), 4)",  # a larger buffer
@@ -541,6 +547,7 @@ def test_a_child_has_its_own_limits(worker):
     source = (
         "import resource as r\nassert r.getrlimit(r.RLIMIT_CPU) == (8, 8)\n"
         "assert r.getrlimit(r.RLIMIT_CORE) == (0, 0)\n"
+        "assert r.getrlimit(r.RLIMIT_SIGPENDING) == (256, 256)\n"
         "assert open('/proc/self/oom_score_adj').read() == '1000\\n'"
     )
     assert run_cell(worker, source, wanted) == (None, None)

@@ -352,7 +352,7 @@ def own_lines(error):
     ]
     lines = [f"line {frame.lineno}, in {frame.name}: {_source(frame)}" for frame in frames[-3:]]
     text = error
-    if isinstance(error, SyntaxError) and error.text:  # without the name of a cell, which says nothing
+    if isinstance(error, SyntaxError) and isinstance(error.text, str):  # without the name of a cell, which says nothing
         text = f"{error.msg} (line {error.lineno}: {error.text.strip()})"
     return "\n".join([*lines, f"{type(error).__name__}: {text}"])
 
